@@ -20,6 +20,7 @@ from state.errors import ReadFailure, Trouble
 from state.estate.model import Estate
 from state.ports.outside import Outside
 from state.world.balancer_parts import BalancerReading
+from state.world.shapes import misfit
 from tests.contract.components import answers, serving, wait_for
 
 HEAD = """
@@ -87,6 +88,7 @@ async def until(balancer: HAProxy, when: Callable[[BalancerReading], bool]) -> B
     while not when(reading := await balancer.read(deadline=2)):
         assert time.monotonic() < end, reading
         await asyncio.sleep(0.05)
+    assert misfit(reading) is None, "the engine refuses such a reading"
     return reading
 
 
