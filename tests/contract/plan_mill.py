@@ -142,11 +142,18 @@ class Mill:
             differing = [f"{each}: {wanted[each]} told, {found[each]} seen" for each in moved(wanted, found)]
             self.tally.wrong.append(f"{run.id} {run.title}: {'; '.join(differing)}")
 
-    async def _calm(self, card: Card, before: dict[str, str], after: dict[str, str]) -> None:
+    async def _undisturbed(self, card: Card) -> Run | None:
+        """The run of a card once it is done; None when it is not, which nobody's disturbance explains."""
         run = await self._submit(card)
         state = await self._ended(run)
-        if state != "done":
-            self.tally.wrong.append(f"{run.id} {run.title}: {state} though nobody disturbed it: {run.message}")
+        if state == "done":
+            return run
+        self.tally.wrong.append(f"{run.id} {run.title}: {state} though nobody disturbed it: {run.message}")
+        return None
+
+    async def _calm(self, card: Card, before: dict[str, str], after: dict[str, str]) -> None:
+        run = await self._undisturbed(card)
+        if run is None:
             return
         await self._compare(run, after)
         if self.chance.random() < 0.3:
@@ -254,10 +261,8 @@ class Mill:
             await names.set_by_others(tuple(self.chance.sample(ADDRESSES, self.chance.randint(1, 3))))
 
     async def _reverted(self, card: Card, before: dict[str, str], after: dict[str, str]) -> None:
-        run = await self._submit(card)
-        state = await self._ended(run)
-        if state != "done":
-            self.tally.wrong.append(f"{run.id} {run.title}: {state} though nobody disturbed it: {run.message}")
+        run = await self._undisturbed(card)
+        if run is None:
             return
         await self._compare(run, after)
         subject = self.chance.choice(moved(before, after))

@@ -41,7 +41,7 @@ async def test_the_card_names_who_goes_down_with_it_and_what_it_waits_for() -> N
     ]
     assert [(f.subject, f.value, f.health) for f in seen.of(FactKind.BLOCKER)] == [("base", "shop", Health.UNKNOWN)]
     text = "\n".join(plain_card(seen))
-    assert "front (tier 1, state not known), far (tier 3, state not known)" in text
+    assert "front (tier 1), far (tier 3): no state is known" in text
     assert "shop needs it, and it is not known" in text
 
 
