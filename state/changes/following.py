@@ -64,12 +64,10 @@ def return_rules(server: Server, reading: BalancerReading, name: str) -> Iterato
         fact = f"{server.name} is out because its name has no address; no command lifts that"
         way_out = "Mend the name or the resolvers of the balancer: it comes back by itself"
         yield Rule("resolved", False, fact, way_out, "responder", name, reading.name)
-    if set_down(server):
-        fact = f"{server.name} was set down by hand with its checks off; rotation does not lift that"
-        way_out = f"On the balancer: enable health {server.backend}/{server.name}"
-        yield Rule("checks", False, fact, way_out, "responder", name, reading.name)
-    elif server.check_off:
+    if set_down(server) or server.check_off:
         fact = f"the checks of {server.name} are off: nothing would prove what it answers"
+        if set_down(server):
+            fact = f"{server.name} was set down by hand with its checks off; rotation does not lift that"
         way_out = f"On the balancer: enable health {server.backend}/{server.name}"
         yield Rule("checks", False, fact, way_out, "responder", name, reading.name)
     followed = reading.servers.get(server.follows)

@@ -17,8 +17,8 @@ from state.verdicts.traffic import after_effect, shares
 FITS = "release-fits"
 KINDS = (ReasonKind.SCHEMA, ReasonKind.MARKER, ReasonKind.BLOCKER, ReasonKind.NEED)
 """What holds against a release whoever sends its traffic there, and how."""
-FLIP, ROUTE = "backend.flip", "backend.route"
-GROUPS = (FLIP, ROUTE, "backend.share", "backend.weights")
+FLIP, SHARE, ROUTE = "backend.flip", "backend.share", "backend.route"
+GROUPS = (FLIP, ROUTE, SHARE, "backend.weights")
 """Changes that lead traffic to a group. What sets one server by hand is told on the card and not refused."""
 MORE = 0.002
 """By less a share is not more: it is what whole weights leave."""

@@ -17,6 +17,7 @@ from state.estate.model import Estate, Service
 from state.estate.releases import DIGEST_PARAM
 from state.health import Health
 from state.planning.plan import Draft
+from state.planning.release_fits import FLIP, ROUTE, SHARE
 from state.runs.steps import PlannedStep
 from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.rollback import TURNS, WayBack
@@ -31,7 +32,7 @@ RULES: Mapping[ReasonKind, str] = {
     ReasonKind.NOW: "release-now",
 }
 """The rule that a reason is told under."""
-FLIP, SHARE, ROUTE, COMMAND = "backend.flip", "backend.share", "backend.route", "command.run"
+COMMAND = "command.run"
 RAMP = (5, 25, 50, 100)
 """The shares of a ramp in percent, as in the runbook of that name."""
 NO_SHARES: Mapping[Way, str] = {Way.MAP: "by the entry of a map", Way.REDEPLOY: "by a deployment"}

@@ -82,7 +82,7 @@ def no_failover(facts: ClusterFacts, eligible: Mapping[str, Eligibility]) -> str
         return ""
     if any(e.may_lead is not False for e in standbys):
         return ""
-    reasons = {n: r.fact for n, e in eligible.items() if e in standbys for r in e.obstacles[:1] if r.rule in BY_RULE}
+    reasons = {e.node: r.fact for e in standbys for r in e.obstacles[:1] if r.rule in BY_RULE}
     return f"no automatic failover will come: {_together(reasons)}" if len(reasons) == len(standbys) else ""
 
 
