@@ -203,12 +203,12 @@ class HAProxy:
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
         """The servers of one backend, read now. Raises ReadFailure, also when there is no such backend."""
-        end, found, missing = time.monotonic() + deadline, dict[str, Server](), [backend]
+        end, found, asked, missing = time.monotonic() + deadline, dict[str, Server](), set[str](), [backend]
         while missing:  # a follower is as its leader's check says, which may be of another backend
+            asked.add(missing[0])
             found |= await self._servers_of(missing[0], max(0.0, end - time.monotonic()))
-            known = {server.backend for server in found.values()}
             leaders = {s.follows.partition("/")[0] for s in found.values() if s.follows}
-            missing = sorted(leaders - known)
+            missing = sorted(leaders - asked)
         return tuple(server for server in led(found, {}).values() if server.backend == backend)
 
     async def _servers_of(self, backend: str, deadline: float) -> dict[str, Server]:

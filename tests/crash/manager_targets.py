@@ -162,7 +162,6 @@ def failover(lab: LabClient, truth: Truth) -> Target:
         await manager.whole()
         leader, timeline = await truth.writer()
         was.update(leader=leader, timeline=timeline, lock=manager.lock_file(leader))
-        args["to"] = await manager.standby()
         await manager.set_paused(True)
         os.kill(int(was["lock"].read_text().split()[0]), signal.SIGQUIT)
 
@@ -171,6 +170,7 @@ def failover(lab: LabClient, truth: Truth) -> Target:
             return not was["lock"].exists() and all(m["role"] != "leader" for m in members)
 
         await until(unlocked, WHOLE, "the old leader keeps its lock")
+        args["to"] = await truth.furthest()  # the last records may have reached one standby only
 
     async def read() -> Any:
         writers = {name: line for name, line in (await truth.postgres()).items() if line is not None}

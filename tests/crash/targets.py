@@ -74,6 +74,13 @@ class Truth:
                 connection.terminate()
         return found
 
+    async def furthest(self) -> str:
+        """The standby that has received most of the log."""
+        received = "select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::int8"
+        standbys = [name for name, line in (await self.postgres()).items() if line is None]
+        reached = {name: int((await self._rows_of(name, received))[0]) for name in standbys}
+        return max(reached, key=lambda name: reached[name])
+
     async def started(self, node: str) -> float | None:
         """When the server of a node began, in seconds since 1970; None while it does not answer."""
         connection = await self._connect(node)

@@ -130,6 +130,7 @@ async def calm(engine: RealEngine) -> None:
                 "node.lost",
                 "node.back",
                 *CAUSES,
+                *SERVICES,
             },
         ),
         ("reload-balancer", "east", ("balancer.restarted",), (), set()),

@@ -32,7 +32,8 @@ INFO = f"Name: HAProxy\nVersion: 2.6.12\nPid: {os.getpid()}\nStart_time_sec: 170
 class Peer:
     """One backend `shop` with servers `blue` and `green`.
 
-    `mode` says what happens to a command: `well`; `refuses`: permission denied; `hangs`: no answer at all.
+    `mode` says what happens to a command: `well`; `refuses`: permission denied; `hangs`: no answer at all. `tracked` is
+    the server that both track, `asked` has every line that came.
     """
 
     def __init__(self, socket: Path) -> None:
@@ -43,7 +44,7 @@ class Peer:
     def reset(self, mode: str = "well") -> None:
         """As it was at the start, in a mode."""
         self.weights, self.admin = {"blue": 100, "green": 0}, {"blue": 0, "green": 0}
-        self.mode = mode
+        self.mode, self.tracked, self.asked = mode, "", list[str]()
         self.commanded.clear()
 
     async def serve(self, ready: threading.Event) -> None:
@@ -70,6 +71,7 @@ class Peer:
 
     def _one(self, command: str) -> str | None:
         """The answer to one command; None for no answer."""
+        self.asked.append(command)
         words = command.split()
         if words[:2] == ["set", "server"]:
             return self._set(words[2].partition("/")[2], words[3], words[4])
@@ -84,7 +86,8 @@ class Peer:
         stats = []
         for name, weight in self.weights.items():
             status = "DRAIN" if self.admin[name] & FORCED_DRAIN else "UP"
-            cells = ["shop", name, "0", "0", "0", "0", "", "7", *["0"] * 9, status, str(weight), *["0"] * 17]
+            cells = ["shop", name, "0", "0", "0", "0", "", "7", *["0"] * 9, status, str(weight), *["0"] * 12]
+            cells += [self.tracked, *["0"] * 4]
             stats.append(",".join([*cells, "L7OK", "200", "1", "0", "7", "0", "0", "0", "0", ""]))
         return "\n".join([STAT_HEAD, *stats]) + "\n\n"
 

@@ -236,5 +236,11 @@ async def test_a_roll_back_inside_a_window_needs_the_reason_too_and_keeps_it() -
         reasons = {"payday": "every second payment fails"}
         accepted = await site.submit(await site.preview(overriding(PlanRollback("shop"), reasons)))
         (started,) = [e.body for e in map(unseal_any, site.store.rows(0, 999)) if isinstance(e.body, RunStarted)]
-        assert started.request == {"do": "rollback", "service": "shop", "to": digest(1), "ramp": False, "overrides": reasons}
+        assert started.request == {
+            "do": "rollback",
+            "service": "shop",
+            "to": digest(1),
+            "ramp": False,
+            "overrides": reasons,
+        }
         assert accepted.run == "R-1"
