@@ -14,6 +14,8 @@ from adapters.lab.files import write_private
 from adapters.lab.process.children import python
 from adapters.lab.render import CONFIG, zone_records
 from adapters.lab.topology import (
+    CATALOG_RELEASE,
+    CATALOG_SERVERS,
     COLOURS,
     KEY_ALGORITHM,
     KEY_NAME,
@@ -39,7 +41,7 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
     tree: Tree = {
         "estate": "lab",
         "environment": "lab",
-        "sites": {site: {"title": site.capitalize()} for site in SITES},
+        "sites": {site: {"title": site.capitalize(), "addresses": [host]} for site, host in SITES.items()},
         "people": {
             "you": {
                 "title": "You",
@@ -84,11 +86,16 @@ def _services(present: set[str], monitors: Tree) -> Tree:
             "owners": ["you"],
             "depends_on": ["checkout", *database],
             "state": "stateless",
-            "traffic": _traffic("catalog"),
+            "traffic": {**_traffic("catalog"), "colours": _standing()},
             "objectives": {"error_ratio": "2%", "p99": "500ms"},
             "metrics": {"monitors": sources, "service": "catalog"},
         },
     }
+
+
+def _standing() -> Tree:
+    """Each server of the catalog where it stands."""
+    return {server: {"release": CATALOG_RELEASE, "site": site} for server, site in CATALOG_SERVERS.items()}
 
 
 def _traffic(backend: str) -> Tree:

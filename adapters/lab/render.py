@@ -60,7 +60,7 @@ def _fill(template: str, **values: object) -> str:
 
 def haproxy(topology: Topology, site: str, *, databases: bool, apps: bool) -> str:
     """One site's `haproxy.cfg`; backends are empty where their servers are not part of this lab."""
-    here = [app for app in topology.apps.values() if app.site == site] if apps else []
+    here = topology.behind(site) if apps else []
     servers: dict[str, str] = {}
     for service in ("checkout", "catalog"):
         servers[service] = "\n".join(

@@ -17,7 +17,8 @@ from pathlib import Path
 SITES = {"east": "127.0.1.10", "west": "127.0.2.10"}
 NODE_SITES = {"n1": "east", "n2": "east", "n3": "west"}
 COLOURS = {"blue": "v41", "green": "v42"}
-CATALOG_SERVERS = ("a", "b")
+CATALOG_SERVERS = {"a": "east", "b": "west"}
+"""The site of each; the balancers of both sites lead to both."""
 CATALOG_RELEASE = "c12"
 STANDBY_SITES = {"s1": "west", "s2": "west"}
 SCHEMA_VERSION, CONTRACTED = 12, 13
@@ -141,6 +142,10 @@ class Topology:
         """The ports that are the same in both sites, and those of the single components."""
         return {name: getattr(self, name) for name in SINGLE_PORTS}
 
+    def behind(self, site: str) -> list[App]:
+        """The servers that a site's balancer leads to."""
+        return [app for app in self.apps.values() if app.site == site or app.service == "catalog"]
+
     @property
     def processes(self) -> list[str]:
         return sorted({app.process for app in self.apps.values()})
@@ -155,10 +160,9 @@ def build(root: Path, ports: PortPlan, nodes: int, *, followed: bool = False) ->
         for colour, release in COLOURS.items():
             name = f"{colour}-{site}"
             apps[name] = App(name, colour, "checkout", release, site, host, ports.choose(), f"app-{name}")
-        for server in CATALOG_SERVERS:
-            name = f"catalog-{server}-{site}"
-            process = f"app-catalog-{site}"
-            apps[name] = App(name, server, "catalog", CATALOG_RELEASE, site, host, ports.choose(), process)
+    for server, site in CATALOG_SERVERS.items():
+        name = f"catalog-{server}"
+        apps[name] = App(name, server, "catalog", CATALOG_RELEASE, site, SITES[site], ports.choose(), f"app-{name}")
     return Topology(
         root=root,
         nodes=members,

@@ -50,6 +50,7 @@ class Switchover:
         self.title = f"Switch {args.database} over" + (f" to {args.to}" if args.to else "")
         self.verb = f"hand the leader role to {args.to or 'the best candidate'}"
         self.entry = estate.databases[args.database]
+        self.leaving = ""
         self._delivery, self._ttl = estate.policies.delivery, 0.0
         self.settle = SETTLE
         self._limit = database.order_limit if isinstance(database, HasTables) else None
@@ -90,7 +91,8 @@ class Switchover:
         cluster = cluster_verdict(self.name, self.entry, world_of(self.name, sight), 0.0)
         leader = self._led or (sight.writable[0] if len(sight.writable) == 1 else "")
         candidate = self.wanted or self._best(cluster)
-        already = bool(leader) and leader == candidate
+        already = bool(leader) and (leader == candidate or not self._stands(leader))
+        candidate = leader if already else candidate
         lag = 0 if already else cluster.nodes[candidate].lag.receive if candidate and not self._led else None
         primary = sight.servers.get(leader)
         more = () if already or self._led else await means(self.database, sight, leader, candidate, deadline)
@@ -119,6 +121,10 @@ class Switchover:
             ranking=() if already or self._led else candidates(cluster),
         )
 
+    def _stands(self, node: str) -> bool:
+        """Whether a node stands at the site that is to be left; any does where none is."""
+        return self.leaving in ("", self.entry.nodes[node].site)
+
     def _best(self, cluster: ClusterVerdict) -> str:
         """The standby that would be chosen; after an earlier switchover that is not known yet."""
         if self._led:
@@ -136,7 +142,8 @@ class Switchover:
         source, obstacles = f"the nodes of {self.name}", switchover_obstacles(cluster, candidate)
         found = [Rule(r.rule, False, r.fact, r.way_out, r.who, source=source) for r in obstacles]
         if not candidate:
-            fact, way_out = f"no standby of {self.name} can take the leader role", "Repair replication first"
+            beyond = f" outside {self.leaving}" if self.leaving else ""
+            fact, way_out = f"no standby of {self.name}{beyond} can take the leader role", "Repair replication first"
             found.append(Rule("candidate", False, fact, way_out, "database administrator", source=source))
         fact = f"{candidate} streams on the leader's timeline and may lead"
         return tuple(found) or (Rule("candidate", True, fact),)
@@ -155,7 +162,7 @@ class Switchover:
 
         Not by lag: a switchover waits for its candidate, and equal standbys would change places at every reading.
         """
-        standbys = [n for n in self.database.nodes if n != cluster.leader]
+        standbys = [n for n in self.database.nodes if n != cluster.leader and not (self.leaving and self._stands(n))]
         members = cluster.guarantee.members if cluster.guarantee else ()
         return sorted(standbys, key=lambda n: n not in members)
 

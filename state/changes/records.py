@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from state.api.card import CardWarning, Diff, WarningKind
+from state.api.card import CardWarning, Diff, Rule, WarningKind
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
 from state.changes.record_args import SetRecordsArgs
 from state.changes.record_proof import agreement
@@ -76,7 +76,8 @@ class SetRecords:
             self.zone.look(self._args.record, deadline=deadline), self.zone.seen(self._args.record, deadline=deadline)
         )
         held = self._held(look)
-        after, guessed = self._after(held, look.state.sets)
+        args = self._asked(held)
+        after, guessed = self._after(args, held, look.state.sets)
         answered = look.state.sets if held is look.held else held
         expected = answers_of(after) or look.under  # without a record of its own a wildcard answers for it
         wait = wait_after(answered, expected, look.state.negative)
@@ -90,7 +91,10 @@ class SetRecords:
                 "expected": shape(expected),
                 "wait": wait,
             },
-            rules=rules_of(look, answered, after, expected, self._args, guessed=guessed, whole=self.whole),
+            rules=(
+                *rules_of(look, answered, after, expected, args, guessed=guessed, whole=self.whole),
+                *await self._own_rules(held, args, deadline),
+            ),
             warnings=(*warnings_of(look, answered, expected, self.whole, wait), *self._unproven(seen)),
             sessions_cut=0,
             undo=self._undo(held),
@@ -121,6 +125,16 @@ class SetRecords:
             return ReadBack(Finding.UNKNOWN, found.evidence)
         return ReadBack(Finding.PARTIAL, found.evidence, figures, leaves)
 
+    def _asked(self, held: Sets) -> SetRecordsArgs:
+        """What is wanted of a name that has these sets."""
+        del held
+        return self._args
+
+    async def _own_rules(self, held: Sets, asked: SetRecordsArgs, deadline: float) -> Sequence[Rule]:
+        """What a kind of this change asks for besides. Raises ReadFailure."""
+        del held, asked, deadline
+        return ()
+
     def _told(self) -> str:
         args = self._args
         if args.cname is not None:
@@ -137,9 +151,8 @@ class SetRecords:
         known: dict[str, RecordSet | None] = {**look.held, **self._left}
         return {kind: each for kind, each in known.items() if each is not None}
 
-    def _after(self, held: Sets, answered: Sets) -> tuple[dict[str, RecordSet], bool]:
+    def _after(self, args: SetRecordsArgs, held: Sets, answered: Sets) -> tuple[dict[str, RecordSet], bool]:
         """The sets afterwards, and whether a TTL is not known: none was said, and no answer has one."""
-        args = self._args
         near = max((each.ttl for each in answered.values()), default=None)
         guessed = False
 
@@ -149,7 +162,7 @@ class SetRecords:
                 before = held.get(kind)
                 ttl = before.ttl if before is not None else near
             guessed = guessed or ttl is None
-            return RecordSet(kind, int(ttl or 0), tuple(sorted(set(values))), self._disabled(kind, held, values))
+            return RecordSet(kind, int(ttl or 0), tuple(sorted(set(values))), self._disabled(args, kind, held, values))
 
         if args.cname is not None:
             return {"CNAME": made("CNAME", (args.cname,), args.ttl)}, guessed
@@ -159,15 +172,16 @@ class SetRecords:
             if values is None:
                 continue
             after.pop(kind, None)
-            if values or self._disabled(kind, held, values):
+            if values or self._disabled(args, kind, held, values):
                 after[kind] = made(kind, values, ttl)
         return after, guessed
 
-    def _disabled(self, kind: str, held: Sets, values: Sequence[str]) -> tuple[str, ...]:
+    @staticmethod
+    def _disabled(args: SetRecordsArgs, kind: str, held: Sets, values: Sequence[str]) -> tuple[str, ...]:
         """The values that the server keeps and does not answer with; one that is set is an answer from then on."""
         kept = held[kind].disabled if kind in held else ()
-        if self._args.disabled is not None:
-            kept = tuple(value for value in self._args.disabled if (":" in value) == (kind == "AAAA"))
+        if args.disabled is not None:
+            kept = tuple(value for value in args.disabled if (":" in value) == (kind == "AAAA"))
         return tuple(sorted(value for value in kept if value not in values))
 
     def _diffs(self, before: Sets, after: Sets) -> Sequence[Diff]:

@@ -38,18 +38,25 @@ class SetShare(BackendChange):
 
     risk = Risk.B2
 
-    def __init__(self, spec: ChangeSpec, args: ShareArgs, estate: Estate, outside: Outside) -> None:
+    def __init__(
+        self, spec: ChangeSpec, args: BackendArgs, estate: Estate, outside: Outside, to: str, percent: int
+    ) -> None:
         super().__init__(spec, args, estate, outside)
-        self.to, self.percent = args.to, args.percent
+        self.to, self.percent = to, percent
         self.colours = colours_of(estate, args.balancer, args.backend)
-        self.title = f"Give {args.to} {args.percent}% of {self.name}"
-        self.verb = f"give {args.to} {args.percent}%"
+        self.title = f"Give {to} {percent}% of {self.name}"
+        self.verb = f"give {to} {percent}%"
 
-    def _parted(self, servers: tuple[Server, ...]) -> tuple[ShareSide, ShareSide]:
-        """The servers of the colour, and the others. Raises NotFound for an unknown name."""
+    def _names(self, servers: tuple[Server, ...]) -> set[str]:
+        """Those that the share is of. Raises NotFound for an unknown name."""
         names = set(members(self.colours, self.to, [s.name for s in servers]))
         if not names:
             raise not_found(f"colour or server of {self.name}", self.to, [*self.colours, *(s.name for s in servers)])
+        return names
+
+    def _parted(self, servers: tuple[Server, ...]) -> tuple[ShareSide, ShareSide]:
+        """Those that the share is of, and the others."""
+        names = self._names(servers)
         others = tuple(s for s in servers if s.name not in names and not s.backup)
         return ShareSide(tuple(s for s in servers if s.name in names)), ShareSide(others)
 
@@ -57,8 +64,8 @@ class SetShare(BackendChange):
         """Every weight and the share before and after; the nearest share where it cannot be had exactly."""
         servers = await self.servers(deadline)
         one, other = self._parted(servers)
-        made = split(one, other, self.percent)
-        weights = dict(made.weights) if made is not None else {s.name: s.weight for s in (*one.servers, *other.servers)}
+        made = self._split(servers, one, other)
+        weights = {s.name: s.weight for s in (*one.servers, *other.servers)} if made is None else dict(made.weights)
         before = {s.name: s.weight for s in servers}
         effects = {name: ServerEffect(weight=weight) for name, weight in weights.items() if weight != before[name]}
         now, where = self._share_now(servers, one), f"{self.name} share of {self.to}"
@@ -82,6 +89,11 @@ class SetShare(BackendChange):
             leaves=self.would_leave({name: ServerEffect(weight=weight) for name, weight in weights.items()}),
             gain=self.gain(servers, effects),
         )
+
+    def _split(self, servers: tuple[Server, ...], one: ShareSide, other: ShareSide) -> Split | None:
+        """The weights that give the share; None where it cannot be had."""
+        del servers
+        return split(one, other, self.percent)
 
     def _share_now(self, servers: tuple[Server, ...], one: ShareSide) -> float:
         split_now = shares(servers, self.promise.backups)
@@ -167,7 +179,7 @@ class SetShare(BackendChange):
 
 
 def _share(args: ShareArgs, estate: Estate, outside: Outside) -> SetShare:
-    return SetShare(ChangeSpec("backend.share", args.model_dump()), args, estate, outside)
+    return SetShare(ChangeSpec("backend.share", args.model_dump()), args, estate, outside, args.to, args.percent)
 
 
 KINDS = (ChangeKind("backend.share", "Give a colour a share of a backend", ShareArgs, Risk.B2, _share, share_by_hand),)

@@ -62,7 +62,7 @@ class WantedShare(CheckArgs):
 def share(args: WantedShare, world: World, estate: Estate, now_mono: float) -> Answer:
     """The share of the requests that reach the servers of a colour, as counted there in the last poll, in several where
     there are few requests; without requests unknown."""
-    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    servers = backend_servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     loads = {s.name: world.trends.get(f"load/{args.balancer}/{args.backend}/{s.name}") or () for s in servers}
@@ -96,7 +96,7 @@ def _latest(loads: Mapping[str, Sequence[float]], enough: float) -> dict[str, fl
 
 def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
     """Up by its health check, in rotation and with a weight. Before a check has answered the answer is unknown."""
-    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    servers = backend_servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     server = _one(servers, args.server)
@@ -113,7 +113,7 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
     """Takes no new connections, and at most `sessions` are left. Persistence (cookies, stick tables) sends requests to
     a drained server all the same: it counts once requests have stopped too, over an interval of one process. Of one
     that was just started, by a reload too, nothing has been counted."""
-    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    servers = backend_servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     server = _one(servers, args.server)
@@ -136,7 +136,7 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
 
 def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
     """At least `at_least` servers serve."""
-    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    servers = backend_servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     backups = promise_of(estate, *_place(args)).backups
@@ -150,7 +150,7 @@ def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
 
 def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> Answer:
     """Only the named server, or the servers of the named colour, take new traffic."""
-    servers = _servers(args.balancer, args.backend, world, estate, now_mono)
+    servers = backend_servers(args.balancer, args.backend, world, estate, now_mono)
     if isinstance(servers, Answer):
         return servers
     backups = promise_of(estate, *_place(args)).backups
@@ -160,7 +160,10 @@ def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> An
     return answered(share > WHOLE, f"{args.balancer}/{args.backend}: {told}")
 
 
-def _servers(balancer: str, backend: str, world: World, estate: Estate, now_mono: float) -> tuple[Server, ...] | Answer:
+def backend_servers(
+    balancer: str, backend: str, world: World, estate: Estate, now_mono: float
+) -> tuple[Server, ...] | Answer:
+    """The servers of a backend in the last reading that counts; unknown without one. Raises NotFound."""
     if balancer not in estate.balancers:
         raise not_found("balancer", balancer, estate.balancers)
     key = f"balancer:{balancer}"

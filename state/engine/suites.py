@@ -37,7 +37,7 @@ WITHIN = 10.0
 MOST_LINES, LONGEST_LINE = 60, 300
 AGAIN = 3600.0
 """Seconds after a switch in which an engine that starts looks after it again, where the one before ended too early."""
-SWITCHES = ("database.switchover", "database.failover", "database.promote")
+SWITCHES = ("database.switchover", "database.leave-site", "database.failover", "database.promote")
 InForce = Callable[[], tuple[Estate, Outside]]
 """The estate in force and what it reaches."""
 RecordEvent = Callable[[Event], Awaitable[object]]

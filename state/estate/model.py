@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo
 from state.estate.attested import EncryptedAtRest
 from state.estate.backups import BackupsEntry
 from state.estate.colours import Colour, colour_of
-from state.estate.dns_names import RecordName
+from state.estate.dns_names import FourAddress, RecordName, SixAddress
 from state.estate.entry import MOST_SERVERS, Bytes, Entry, Name, ObjectName, Ratio, Seconds, SecretRef
 from state.estate.hosts import SshHost
 from state.estate.own import CommandEntry
@@ -47,9 +47,10 @@ Environment = Literal["production", "staging", "lab", "drill"]
 
 
 class Site(Entry):
-    """A location that can fail as a whole."""
+    """A location that can fail as a whole. `addresses`: those by which clients come to it, as DNS gives them."""
 
     title: str = ""
+    addresses: tuple[FourAddress | SixAddress, ...] = ()
 
 
 class Person(Entry):

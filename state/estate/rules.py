@@ -22,6 +22,7 @@ from state.estate.addresses import is_ip
 from state.estate.releases import DIGEST_PARAM
 from state.estate.route_problems import route_problems
 from state.estate.safety_problems import safety_problems
+from state.estate.site_problems import site_problems
 from state.units import parse_duration
 
 MOST_WATCHED = 1_000
@@ -37,7 +38,7 @@ _SHORTEST_ARM = 0.5
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
     every = (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _releases, _limits)
-    for rule in (*every, safety_problems, route_problems):
+    for rule in (*every, safety_problems, route_problems, site_problems):
         yield from rule(located)
 
 

@@ -60,6 +60,25 @@ def _zones(estate: Estate, service: str) -> tuple[str, ...]:
     return tuple(z for z, zone in estate.zones.items() if any((r.service or r.name) == service for r in zone.records))
 
 
+def _spanning(estate: Estate, service: str) -> tuple[str, ...]:
+    """The balancers that lead to servers of a service at several sites, as the estate says where its colours stand."""
+    traffic = estate.services[service].traffic if service in estate.services else None
+    if traffic is None or traffic.routes is not None:
+        return ()
+    sites = {
+        name: {each.site or estate.balancers[name].site for each in traffic.colours.values()}
+        for name in traffic.balancers
+    }
+    return tuple(name for name, found in sites.items() if len(found) > 1)
+
+
+def _names(estate: Estate, service: str) -> tuple[str, ...]:
+    """The DNS names of a service, each with its zone."""
+    zones = estate.zones.items()
+    found = [f"{z}/{r.name}" for z, zone in zones for r in zone.records if (r.service or r.name) == service]
+    return tuple(dict.fromkeys(found))
+
+
 def _nodes(estate: Estate, database: str, site: str = "") -> tuple[str, ...]:
     known = estate.databases.get(database)
     return tuple(n for n, node in known.nodes.items() if site in ("", node.site)) if known else ()
@@ -86,6 +105,8 @@ FIELDS: Mapping[str, Mapping[str, EstateField]] = {
         "databases": EstateField("database", needed_databases, many=True),
         "sites": EstateField("site", _sites, many=True),
         "zones": EstateField("zone", _zones, many=True),
+        "names": EstateField("name", _names, many=True),
+        "spanning": EstateField("balancer", _spanning, many=True),
         "tier": EstateField("number", _of_service(lambda s: (s.tier,))),
         "rto": EstateField("duration", _of_service(lambda s: (s.rto,))),
         "rpo": EstateField("size", _of_service(lambda s: (f"{s.rpo}B",))),
@@ -112,5 +133,9 @@ FIELDS: Mapping[str, Mapping[str, EstateField]] = {
         ),
     },
     "zone": {"records": EstateField("record", _zone_records, many=True)},
+    "name": {
+        "zone": EstateField("zone", lambda _, name: (name.partition("/")[0],)),
+        "record": EstateField("record", lambda _, name: (name.partition("/")[2],)),
+    },
 }
 """By kind of object and name of the field."""

@@ -9,6 +9,9 @@ from typing import Any
 OWN = {"command.run": "command", "http.call": "call", "sql.call": "statement"}
 """The kinds of the estate's own, and the argument that says which one of them."""
 
+LIKE = {"database.leave-site": "database.switchover"}
+"""Kinds that do what another one does, and take the same time."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
@@ -66,4 +69,4 @@ class PlannedStep:
     def deed(self) -> str:
         """What it does, as far as it takes the same time again: its kind, and of the estate's own ones which one."""
         which = self.args.get(OWN.get(self.what, ""))
-        return f"{self.what} {which}" if which else self.what
+        return f"{self.what} {which}" if which else LIKE.get(self.what, self.what)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from adapters.lab.client import LabClient
+from adapters.lab.topology import CATALOG_SERVERS, SITES
 from state.api.requests import Decide, PlanRunbook, PlanUndo, Resume
 from state.api.run_states import RunState
 from state.api.views.runbooks import RunRow
@@ -140,16 +141,17 @@ BOOKS: Mapping[str, tuple[Mapping[str, str], list[str]]] = {
     "roll-back-release": ({"service": "checkout", "to": "green"}, ["backend.flip"] * 2),
     "drain-server": (CATALOG, ["server.drain", "server.ready"]),
     "maintenance-on": (CATALOG, ["server.drain", "server.maint"]),
-    "evacuate-site": ({"service": "catalog", "site": "east", "servers": "a"}, ["server.drain"] * 2),
     "switch-database": ({"database": "orders"}, ["database.switchover"]),
     "rolling-restart": ({"database": "orders"}, [*["database.restart"] * 2, "database.switchover", "database.restart"]),
 }
 """What is given to each, and the changes it then makes."""
+LEFT = [*["backend.leave-site"] * 4, "dns.leave-site", "database.leave-site"]
+"""What an evacuation of the site where the database is led makes."""
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("point", ["before_intent", "after_effect", "after_outcome"])
-@pytest.mark.parametrize("name", [*BOOKS, "restart-instance", "maintenance-off"])
+@pytest.mark.parametrize("name", [*BOOKS, "restart-instance", "maintenance-off", "evacuate-site"])
 async def test_every_shipped_runbook_is_finished_by_the_next_engine(
     lab: LabClient, truth: Truth, name: str, point: str
 ) -> None:
@@ -162,12 +164,16 @@ async def test_every_shipped_runbook_is_finished_by_the_next_engine(
         elif name == "maintenance-off":
             await truth.haproxy("west", "set server catalog/a state maint")
             params, made = CATALOG, ["server.ready"]
+        elif name == "evacuate-site":
+            left = lab.description()["nodes"][(await truth.writer())[0]]["site"]
+            params, made = {"service": "catalog", "site": left}, LEFT
         else:
             params, made = BOOKS[name]
         row = await killed(engine, point, name, params)
         assert effects(engine, row.id) == made
         if name == "evacuate-site":
-            assert {(await truth.servers(site, "catalog"))["a"][1] for site in ("east", "west")} == {True}
+            gone = next(server for server, site in CATALOG_SERVERS.items() if site == params["site"])
+            assert {(await truth.servers(site, "catalog"))[gone][0] for site in SITES} == {0}
             back = await finish(engine, await engine.submit(await engine.plan(PlanUndo(row.id))))
             assert back.state is RunState.DONE, back
-            assert {(await truth.servers(site, "catalog"))["a"][1] for site in ("east", "west")} == {False}
+            assert {(await truth.servers(site, "catalog"))[gone][0] for site in SITES} == {100}

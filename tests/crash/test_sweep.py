@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -218,6 +219,40 @@ def lift(lab: LabClient, truth: Truth) -> Target:
 
 
 Make = Callable[[LabClient, Truth], Target]
+
+
+def leave_share(lab: LabClient, truth: Truth) -> Target:
+    """East keeps nothing of the catalog behind its own balancer."""
+
+    async def read() -> Any:
+        servers = await truth.servers("east", "catalog")
+        return servers["a"][0], servers["b"][0]
+
+    async def reset() -> None:
+        for server in ("a", "b"):
+            assert (await truth.haproxy("east", f"set server catalog/{server} weight 100")).strip() == ""
+
+    args = {"balancer": "edge-east", "backend": "catalog", "site": "east"}
+    return Target("backend.leave-site", args, TRAFFIC, read, lambda was: (0, 100), prepare=reset, reset=reset)
+
+
+def leave_name(lab: LabClient, truth: Truth) -> Target:
+    """The same sets as with `dns.set`, asked for by the site."""
+    args = {"zone": "lab.test", "record": "catalog", "site": "east"}
+    return replace(records(lab, truth), kind="dns.leave-site", args=args, sections=("zones", *TRAFFIC))
+
+
+def leave_role(lab: LabClient, truth: Truth) -> Target:
+    """The site is the one where the leader stands."""
+    target, args = switchover(lab, truth), {"database": "orders"}
+
+    async def whole() -> None:
+        await target.prepare()
+        args["site"] = lab.description()["nodes"][(await truth.writer())[0]]["site"]
+
+    return replace(target, kind="database.leave-site", args=args, sections=("databases",), prepare=whole)
+
+
 MAKERS: dict[str, Make] = {
     "server.weight": weight,
     "server.drain": drain,
@@ -225,6 +260,9 @@ MAKERS: dict[str, Make] = {
     "server.ready": ready,
     "backend.flip": flip,
     "backend.weights": weights,
+    "backend.leave-site": leave_share,
+    "dns.leave-site": leave_name,
+    "database.leave-site": leave_role,
     "dns.set": records,
     "backend.share": share,
     "backend.route": route,
@@ -264,7 +302,7 @@ async def test_weight_and_flip(lab: LabClient, truth: Truth, point: str) -> None
 
 @pytest.mark.parametrize("point", ["after_intent", "after_effect"])
 async def test_share_and_route(lab: LabClient, truth: Truth, point: str) -> None:
-    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (share, route)))
+    await asyncio.gather(*(crash(lab, truth, make(lab, truth), point) for make in (share, route, leave_share)))
 
 
 @pytest.mark.parametrize("point", ["after_intent", "after_effect"])

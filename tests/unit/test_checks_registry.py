@@ -14,6 +14,7 @@ from state.checks.integrity import IntegrityArgs, suite_key
 from state.checks.model import Answer
 from state.checks.registry import check_kinds
 from state.errors import NotFound
+from state.estate.colours import Colour
 from state.estate.own_checks import CommandCheck, OwnCheck
 from state.estate.releases import SchemaEntry, ServiceReleases
 from state.health import Health
@@ -56,6 +57,7 @@ ALL: dict[str, dict[str, Any]] = {
     "service.errors-below": {"service": "checkout", "ratio": "1%"},
     "server.serving": BLUE,
     "server.drained": {**BLUE, "server": "green", "sessions": 3},
+    "site.drained": {"balancer": "edge-east", "backend": "checkout", "site": "west", "sessions": 3},
     "backend.floor": {"balancer": "edge-east", "backend": "checkout", "at_least": 1},
     "backend.active": BLUE,
     "backend.share": {"balancer": "edge-east", "backend": "checkout", "to": "blue", "percent": 100},
@@ -78,13 +80,16 @@ ALL: dict[str, dict[str, Any]] = {
     },
     "release.running": {"service": "checkout", "digest": DIGEST},
 }  # fmt: skip
+TRAFFIC = ESTATE.services["checkout"].traffic
+assert TRAFFIC is not None
+SPANNING = TRAFFIC.model_copy(update={"colours": {**TRAFFIC.colours, "green": Colour(release="v42", site="west")}})
 CHECKED = ESTATE.model_copy(
     update={
         "checks": {"queue": OwnCheck(command=CommandCheck(argv=("true",)))},
         "databases": {"orders": ESTATE.databases["orders"].model_copy(update={"backups": ENTRY})},
         "services": {
             **ESTATE.services,
-            "checkout": ESTATE.services["checkout"].model_copy(update={"releases": RELEASES}),
+            "checkout": ESTATE.services["checkout"].model_copy(update={"releases": RELEASES, "traffic": SPANNING}),
         },
         "monitors": {**ESTATE.monitors, "versions": VERSIONS},
     }
@@ -162,6 +167,7 @@ def test_arguments_are_strict(kind: str) -> None:
     [
         ("service.healthy", {"service": "nope"}),
         ("server.serving", {"balancer": "nope"}),
+        ("site.drained", {"site": "moon"}),
         ("database.leader", {"node": "n9"}),
         ("database.streaming", {"database": "nope"}),
         ("dns.answers", {"record": "nope"}),
@@ -200,6 +206,8 @@ def test_servers(world: World) -> None:
     assert ask(world, "server.serving", server="green").health is Health.FAIL
     assert ask(world, "server.drained", sessions=2).health is Health.FAIL
     assert ask(world, "server.drained", server="blue").health is Health.FAIL
+    assert ask(world, "site.drained", sessions=2).health is Health.FAIL
+    assert ask(world, "site.drained", site="east").health is Health.FAIL, "blue serves there"
     assert ask(world, "server.serving", server="red").health is Health.FAIL
     assert ask(world, "server.serving", backend="nope").health is Health.UNKNOWN
     assert ask(world, "backend.floor", at_least=2).health is Health.FAIL

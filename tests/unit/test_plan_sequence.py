@@ -13,7 +13,7 @@ from state.changes.database import Switchover, SwitchoverArgs
 from state.changes.faults import SetFault
 from state.changes.model import CanFollow, Change, ChangeSpec
 from state.changes.registry import build, change_kinds
-from state.estate.model import Service, ZoneEntry
+from state.estate.model import Service, Site, ZoneEntry
 from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_statements import SqlCallEntry
@@ -189,6 +189,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "backend.route": {"balancer": "edge-east", "service": "led", "to": "b"},
     "backend.weights": {"balancer": "edge-east", "backend": "checkout", "weights": {"blue": 5}},
     "database.switchover": {"database": "orders", "to": "n2"},
+    "backend.leave-site": {"balancer": "edge-east", "backend": "checkout", "site": "east", "at_most": 20},
+    "database.leave-site": {"database": "orders", "site": "east"},
     "database.restart": {"database": "orders", "node": "n2"},
     "database.failover": {"database": "orders", "to": "n2"},
     "database.promote": {"database": "orders"},
@@ -205,6 +207,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "database.prove": {"database": "orders"},
     "database.restore-point": {"database": "orders", "point": "before-v42"},
     "dns.set": {"zone": "shop.example", "record": "checkout", "a": ["10.1.0.10"], "ttl": 60},
+    "dns.leave-site": {"zone": "shop.example", "record": "checkout", "site": "east"},
     "fault.inject": {"fault": "bad-release"},
     "fault.lift": {"fault": "bad-release"},
     "command.run": {"command": "restart", "args": {}},
@@ -226,6 +229,7 @@ OWN = ESTATE.model_copy(
         "http_calls": {"deploy": HttpCallEntry(url="https://deploy.example/")},
         "sql_calls": {"pause": SqlCallEntry.model_validate(PAUSE)},
         "zones": {"shop.example": ZoneEntry(kind="memory")},
+        "sites": {**ESTATE.sites, "east": Site(addresses=("10.1.0.10",))},
     }
 )
 

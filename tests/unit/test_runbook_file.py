@@ -28,7 +28,7 @@ GIVEN = {
     "ramp": {"service": "checkout", "to": "blue"},
     "drain-server": {"service": "catalog", "server": "a"},
     "capture-evidence": {"service": "catalog"},
-    "evacuate-site": {"service": "catalog", "site": "east", "servers": "a,b"},
+    "evacuate-site": {"service": "catalog", "site": "east"},
     "maintenance-off": {"service": "catalog", "server": "a"},
     "maintenance-on": {"service": "catalog", "server": "a"},
     "restart-instance": {"node": "n2"},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from state.estate.model import Estate
+from state.estate.model import DnsRecord, Estate, ZoneEntry
 from state.planning.library import Library
 from state.runbooks.expand import expand
 from state.runbooks.fields import needed_databases
@@ -131,22 +131,44 @@ def test_a_cluster_that_no_service_needs_is_proven_without_one() -> None:
         assert book.params["service"].derived
 
 
-def test_evacuating_takes_only_what_it_was_told() -> None:
-    traffic = {"balancers": ["e", "w"], "backend": "web", "floor": 1}
+AT = ("10.1.0.10",)
+
+
+def sited(colours: Mapping[str, Mapping[str, str]], records: tuple[DnsRecord, ...] = ()) -> Estate:
+    """A service behind a balancer at each of two sites."""
+    traffic = {"balancers": ["e", "w"], "backend": "web", "floor": 1, "colours": colours}
     balancers = {"e": {"kind": "memory", "site": "east"}, "w": {"kind": "memory", "site": "west"}}
     service = {"tier": 1, "rto": "5m", "rpo": "1MB", "traffic": traffic}
     estate = Estate.model_validate({**TREE, "balancers": balancers, "services": {"shop": service}})
+    return estate.model_copy(update={"zones": {"z.example": ZoneEntry(kind="memory", records=records)}})
+
+
+def test_evacuating_shifts_only_what_stands_at_several_sites() -> None:
     book = books()["evacuate-site"]
-    assert drafted(book, estate, site="east", servers="a1, a2") == [
-        ("server.drain", {"balancer": edge, "backend": "web", "server": server})
-        for edge in ("e", "w")
-        for server in ("a1", "a2")
-    ]
-    steps = Library({book.runbook: book}, estate, {}).draft(
-        book.runbook, {"site": "east", "servers": "a1"}, any_node(estate)
+    names = (
+        DnsRecord(name="shop", expect=AT),
+        DnsRecord(name="www", service="shop", expect=AT),
+        DnsRecord(name="other", expect=AT),
     )
-    asked = [each for each in steps.steps if each.do == "decide"]
-    assert [each.id for each in asked] == ["addresses.e.away"], "only the balancers of the site are asked about"
+    left = [("dns.leave-site", {"zone": "z.example", "record": name, "site": "east"}) for name in ("shop", "www")]
+    assert drafted(book, sited({"a": {}, "b": {}}, names), site="east", service="shop") == left
+    spanning = drafted(book, sited({"a": {"site": "east"}, "b": {"site": "west"}}, names), site="east", service="shop")
+    assert spanning == [
+        *(
+            ("backend.leave-site", {"balancer": edge, "backend": "web", "site": "east", "at_most": percent})
+            for edge in ("e", "w")
+            for percent in (50, 20, 0)
+        ),
+        *left,
+    ]
+
+
+def test_only_the_balancers_of_the_site_that_is_left_are_asked_about() -> None:
+    book, estate = books()["evacuate-site"], sited({"a": {}, "b": {}})
+    steps = Library({book.runbook: book}, estate, {}).draft(
+        book.runbook, {"site": "east", "service": "shop"}, any_node(estate)
+    )
+    assert [each.id for each in steps.steps if each.do == "decide"] == ["addresses.e.away"]
 
 
 def test_before_it_has_values_a_runbook_is_told_in_plain_words() -> None:

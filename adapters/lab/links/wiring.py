@@ -93,9 +93,10 @@ class Wiring:
         for app in self._topology.apps.values():
             about = f"engine to the metrics of {app.name}"
             self._tcp(f"engine-metrics-{app.name}", about, (app.host, app.port))
-            if "haproxy" in present:
-                about = f"HAProxy {app.site} to {app.service} server {app.server}"
-                self._tcp(f"haproxy-{app.site}-{app.server}", about, (app.host, app.port))
+        for site in SITES if "haproxy" in present else ():
+            for app in self._topology.behind(site):
+                about = f"HAProxy {site} to {app.service} server {app.server}"
+                self._tcp(f"haproxy-{site}-{app.server}", about, (app.host, app.port))
 
     def _haproxy(self) -> None:
         for site, host in SITES.items():

@@ -1,7 +1,7 @@
 """Steady traffic over both sites, and the count of orders that were acknowledged.
 
-Orders go where the A record of `checkout` points, asked again every two seconds as a client that honours TTLs does;
-catalog reads go to both sites. Each order has a number of its own, so that after any fault the numbers acknowledged
+Orders go where the A record of `checkout` points and reads where that of `catalog` does, asked again every two seconds
+as a client that honours TTLs does. Each order has a number of its own, so that after any fault the numbers acknowledged
 can be compared with the rows in the database: the difference is lost data.
 """
 
@@ -51,7 +51,7 @@ class Load:
         self._resolve = resolve
         self.tallies: dict[tuple[str, str], OrderTally] = {}
         self.acknowledged: deque[int] = deque(maxlen=REMEMBERED)
-        self.addresses = sorted(SITES.values())
+        self.addresses = {service: sorted(SITES.values()) for service in self._rates}
         self._numbers = itertools.count(1)
         self._flying: set[asyncio.Task[None]] = set()
         self._runners: list[asyncio.Task[None]] = []
@@ -64,7 +64,7 @@ class Load:
         )
         self._runners = [asyncio.create_task(self._run(service)) for service in self._rates]
         if self._resolve:
-            self._runners.append(asyncio.create_task(self._follow_record()))
+            self._runners.append(asyncio.create_task(self._follow_records()))
 
     async def stop(self) -> None:
         tasks = [*self._runners, *self._flying]
@@ -81,7 +81,7 @@ class Load:
         loop = asyncio.get_running_loop()
         due = loop.time()
         for turn in itertools.count():
-            addresses = self.addresses if service == "checkout" else sorted(SITES.values())
+            addresses = self.addresses[service]
             address = addresses[turn % len(addresses)]
             if len(self._flying) >= IN_FLIGHT:
                 self._tally(service, address).skipped += 1
@@ -118,17 +118,21 @@ class Load:
         if number:
             self.acknowledged.append(number)
 
-    async def _follow_record(self) -> None:
-        question = dns.message.make_query(f"checkout.{ZONE}", "A")
+    async def _follow_records(self) -> None:
         while True:
-            try:
-                answer = await dns.asyncquery.udp(question, LOCAL, port=self._topology.dns, timeout=1)
-            except (OSError, dns.exception.DNSException):
-                pass  # the last answer stays in use, as in a resolver that serves stale
-            else:
-                found = [r.to_text() for rrset in answer.answer if rrset.rdtype == dns.rdatatype.A for r in rrset]
-                self.addresses = sorted(found) or self.addresses
+            for service, known in self.addresses.items():
+                self.addresses[service] = await self._resolved(service) or known
             await asyncio.sleep(RESOLVE_EVERY)
+
+    async def _resolved(self, service: str) -> list[str]:
+        """The addresses of a service; none where nobody answers: the last ones stay in use, as in a resolver that
+        serves stale."""
+        question = dns.message.make_query(f"{service}.{ZONE}", "A")
+        try:
+            answer = await dns.asyncquery.udp(question, LOCAL, port=self._topology.dns, timeout=1)
+        except (OSError, dns.exception.DNSException):
+            return []
+        return sorted(r.to_text() for rrset in answer.answer if rrset.rdtype == dns.rdatatype.A for r in rrset)
 
     def status(self) -> dict[str, object]:
         """Counts per service and site, and in all."""
@@ -147,6 +151,6 @@ class Load:
             "acknowledged": sum(tally.acknowledged for tally in self.tallies.values()),
             "failed": sum(tally.failed for tally in self.tallies.values()),
             "orders_acknowledged": sum(t.acknowledged for (s, _), t in self.tallies.items() if s == "checkout"),
-            "addresses": self.addresses,
+            "addresses": self.addresses["checkout"],
             "services": each,
         }
