@@ -12,17 +12,26 @@ import re
 import shlex
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from adapters.balancers import haproxy_maps, haproxy_socket
 from adapters.balancers.haproxy_address import RuntimeApi, Socket
 from adapters.balancers.haproxy_parse import Intake, led
+from adapters.balancers.haproxy_process import (
+    LONGEST_INFO,
+    alive,
+    is_count,
+    old_workers,
+    parent_of,
+    process_info,
+    text_of,
+)
 from adapters.context import AdapterContext
 from adapters.net.tunnel import Tunnel
 from state.config_files.findings import refuse
 from state.errors import EffectRefused, ReadFailure, Trouble
+from state.estate.entry import Seconds
 from state.estate.model import BalancerEntry, HandStep
 from state.estate.routes import MapFile
 from state.ports.balancer import ServerState
@@ -34,23 +43,19 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 """HAProxy knows no limit; an estate, and `backend.route`, have this one."""
 READ_ALL = ("show info", "show servers state", "show stat -1 7 -1")
 """The last one: frontends (1), backends (2) and servers (4)."""
-PRODUCT = re.compile(r"HAProxy|hapee(-[a-z0-9]+)?")
-"""What `show info` calls itself: HAProxy, or HAProxy Enterprise (`hapee-lb`)."""
 STATES = ("ready", "drain", "maint")
-LONGEST_COUNT = 18
-"""Digits of a number of a process or a time."""
-LONGEST_INFO = 64 << 10
-"""Bytes of an answer to `show info`."""
 
 
 class HaproxyOptions(BalancerEntry):
     """`socket`: an absolute path, host:port, or ssh://HOST/path; with `@1` behind it the master's socket.
 
     `maps`: the map files that lead to backends, as HAProxy's configuration names them.
+    `hard_stop_after`: the setting of that name in HAProxy's configuration, after which a reload has no old process.
     host:port is for loopback addresses, and for other machines with `waive.tls`: the protocol has no encryption.
     """
 
     maps: tuple[MapFile, ...] = ()
+    hard_stop_after: Seconds | None = None
     socket: Socket = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999", "/run/haproxy-master.sock@1"])
 
     @property
@@ -96,8 +101,15 @@ class HAProxy:
 
     forgets = "at a reload or restart, but for what its state file keeps"
 
-    def __init__(self, name: str, socket: str, via: Tunnel | None = None, maps: Sequence[str] = ()) -> None:
-        self.name, self._maps = name, tuple(maps)
+    def __init__(
+        self,
+        name: str,
+        socket: str,
+        via: Tunnel | None = None,
+        maps: Sequence[str] = (),
+        hard_stop_after: float | None = None,
+    ) -> None:
+        self.name, self._maps, self._ends = name, tuple(maps), hard_stop_after
         self._api, self._via = RuntimeApi.of(socket), via
         self._intake = Intake()
         self._pid = self._listener = 0
@@ -127,11 +139,18 @@ class HAProxy:
         pid = self._pid
         return bool(pid) and self._via is None and self._listener in (pid, parent_of(pid))
 
+    def _leaving(self, info: dict[str, str]) -> int | None:
+        """How many processes that a reload left behind serve on. Counted where HAProxy runs on this machine; elsewhere
+        none does once the one that answers is older than they are let live."""
+        found = old_workers(self._pid) if self.direct else None
+        gone = self._ends is not None and math.inf > alive(info) > self._ends
+        return 0 if found is None and gone else found
+
     def _heard(self, listener: int) -> None:
         self._listener = listener
 
     def _knows(self, info: dict[str, str]) -> dict[str, str]:
-        self._pid = int(info["Pid"]) if _is_count(info["Pid"]) else 0
+        self._pid = int(info["Pid"]) if is_count(info["Pid"]) else 0
         return info
 
     def _told(self, failure: ReadFailure) -> ReadFailure:
@@ -176,7 +195,7 @@ class HAProxy:
         info = self._knows(process_info(answer[:first]))
         await asyncio.sleep(0)  # a large answer was just assembled: let other tasks run
         states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
-        servers = await self._intake.take(states, stats, _alive(info))
+        servers = await self._intake.take(states, stats, alive(info))
         maps = await self._read_maps(deadline) if self._maps else {}
         return BalancerReading(
             name=self.name,
@@ -187,7 +206,7 @@ class HAProxy:
             empty=self._intake.empty,
             frontends=self._intake.frontends,
             listens=self._intake.listens,
-            leaving=old_workers(self._pid) if self.direct else None,
+            leaving=self._leaving(info),
             maps=maps,
         )
 
@@ -222,14 +241,14 @@ class HAProxy:
         info, states = process_info(told), states.lstrip(b"\n")
         rows = states.splitlines()[2:3]
         if not states.startswith(b"1\n"):
-            raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {_text(states)}")
+            raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for {backend}: {text_of(states)}")
         if not rows or not rows[0].strip():
             raise ReadFailure(Trouble.ERROR, f"HAProxy's backend {backend} has no server")
         number = (
             rows[0].split(b" ", 1)[0].decode("ascii", "replace")
         )  # a frontend may have the same name, not the number
         stats = await self.ask(f"show stat {number} 4 -1", deadline=max(0.0, end - time.monotonic()))
-        servers = await Intake().take(states, stats, _alive(info))
+        servers = await Intake().take(states, stats, alive(info))
         if not servers:  # its servers have a state, and nobody counts what they get
             raise ReadFailure(Trouble.ERROR, f"HAProxy's backend {backend} is disabled in its configuration")
         return servers
@@ -309,61 +328,11 @@ async def _taken(turn: asyncio.Lock, deadline: float) -> bool:
         return False
 
 
-def _is_count(text: str) -> bool:
-    """Whether it is a number as HAProxy writes one: other signs are digits too, as the raised 2."""
-    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_COUNT
-
-
-def _text(answer: bytes) -> str:
-    return answer[:1200].decode("utf-8", "replace").strip()[:300]
-
-
-def process_info(answer: bytes) -> dict[str, str]:
-    """The lines of `show info`, also of HAProxy Enterprise. Raises ReadFailure when the answer is not HAProxy's."""
-    pairs = (line.partition(": ") for line in answer[:LONGEST_INFO].decode("utf-8", "replace").splitlines())
-    info = {name: value for name, colon, value in pairs if colon}
-    if not PRODUCT.fullmatch(info.get("Name", "")) or not {"Version", "Pid", "Start_time_sec"} <= info.keys():
-        raise ReadFailure(Trouble.ERROR, f"not an answer of HAProxy: {_text(answer)[:80]}")
-    if not _is_count(info["Start_time_sec"]):
-        raise ReadFailure(Trouble.ERROR, "HAProxy does not report when it started")
-    if info.get("Stopping", "0") != "0":  # it takes no new connection: what it says of its servers is the past
-        raise ReadFailure(Trouble.ERROR, f"HAProxy's process {info['Pid'][:LONGEST_COUNT]} is stopping")
-    return info
-
-
-def parent_of(pid: int) -> int:
-    """The process that started another one of this machine; 0 when that is not known."""
-    try:
-        return int(Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-def _alive(info: dict[str, str]) -> float:
-    """Seconds that the process runs; endless where it does not say."""
-    text = info.get("Uptime_sec", "")
-    return float(text) if _is_count(text) else math.inf
-
-
-def old_workers(pid: int) -> int | None:
-    """Workers that a reload left behind, which serve until their last connection ends: the other workers of the same
-    master on this machine. None where that is not known."""
-    master = parent_of(pid)
-    try:
-        name = Path("/proc", str(pid), "comm").read_bytes()
-        if Path("/proc", str(master), "comm").read_bytes() != name:
-            return None  # it has no master: an old process has nothing to do with it
-        children = Path("/proc", str(master), "task", str(master), "children").read_bytes().split()
-        others = [each.decode() for each in children if int(each) != pid]
-        return sum(Path("/proc", each, "comm").read_bytes() == name for each in others)
-    except (OSError, ValueError):
-        return None
-
-
 def _process(info: dict[str, str]) -> str:
     return f"{info['Pid']}@{info['Start_time_sec']}"
 
 
 def build(name: str, options: HaproxyOptions, context: AdapterContext) -> HAProxy:
     """The adapter for one estate entry; connects to nothing yet."""
-    return HAProxy(name, options.socket, context.way(RuntimeApi.of(options.socket).host), options.maps)
+    via = context.way(RuntimeApi.of(options.socket).host)
+    return HAProxy(name, options.socket, via, options.maps, options.hard_stop_after)

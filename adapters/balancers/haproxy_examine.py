@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from adapters.balancers.haproxy import HAProxy, HaproxyOptions, process_info
+from adapters.balancers.haproxy import HAProxy, HaproxyOptions
 from adapters.balancers.haproxy_address import RuntimeApi
+from adapters.balancers.haproxy_process import process_info
 from adapters.context import AdapterContext
 from adapters.net.examined import look_at_name
 from state.diagnosis.model import Asked, Diagnosis, Subject

@@ -67,7 +67,7 @@ class MemoryBalancer:
         del deadline
         maps = {name: tuple(entries.items()) for name, entries in self._maps.items()}
         servers = dict(self._servers)
-        return BalancerReading(self.name, VERSION, self._process, self._started, servers, self._empty, maps)
+        return BalancerReading(self.name, VERSION, self._process, self._started, servers, self._empty, maps, leaving=0)
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
         """The servers of a backend. Raises ReadFailure when there is no such backend."""

@@ -31,6 +31,8 @@ from adapters.lab.topology import (
 
 Tree = dict[str, object]
 SCHEMA_QUERY = "select max(version) from schema_migrations"
+HARD_STOP = "3s"
+"""As in HAProxy's configuration, `config/lab/haproxy.cfg`."""
 NODE_ACTS = ("fence", "rejoin", "rebuild")
 """What the estate can do at the host of a node."""
 
@@ -151,7 +153,12 @@ def _commands(control: Path, nodes: Iterable[str]) -> Tree:
 
 def _balancers(topology: Topology) -> Tree:
     return {
-        f"edge-{site}": {"kind": "haproxy", "site": site, "socket": str(topology.proxied_socket_of(site))}
+        f"edge-{site}": {
+            "kind": "haproxy",
+            "site": site,
+            "socket": str(topology.proxied_socket_of(site)),
+            "hard_stop_after": HARD_STOP,
+        }
         for site in SITES
     }
 

@@ -121,17 +121,31 @@ def drained(args: Drained, world: World, estate: Estate, now_mono: float) -> Ans
         return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
     out = server.drained or server.maintenance or server.weight == 0
     reading = world.fresh(f"balancer:{args.balancer}", BalancerReading, now_mono)
-    if out and reading is not None and reading.leaving:
-        many = f"{reading.leaving} old processes serve" if reading.leaving > 1 else "an old process serves"
-        return unknown(f"{_describe(server)}; since a reload {many} on, and what it sends there is not seen")
     left = server.sessions + server.queued
     load = world.trends.get(f"load/{args.balancer}/{args.backend}/{args.server}")
     now = load[-1] if load else 0.0
-    told = f"; still {rate(now)}: persistence leads there" if now > 0 else ""
+    if not out or left > args.sessions or now > 0:
+        told = f"; still {rate(now)}: persistence leads there" if now > 0 else ""
+        return answered(False, _describe(server) + told, sessions=left)
+    if unseen := _old_ones(reading):
+        return unknown(f"{_describe(server)}; {unseen}")
     seen = world.trends.get(f"counted/{args.balancer}")
-    if out and left <= args.sessions and not (seen and seen[-1]):
+    if not (seen and seen[-1]):
         return unknown(f"{_describe(server)}; whether requests still reach it is counted from the next reading on")
-    return answered(out and left <= args.sessions and now <= 0, _describe(server) + told, sessions=left)
+    return answered(True, _describe(server), sessions=left)
+
+
+def _old_ones(reading: BalancerReading | None) -> str:
+    """What older processes of the balancer may still send to its servers; empty where there is none."""
+    if reading is None or reading.leaving == 0:
+        return ""
+    if reading.leaving is None:
+        return (
+            "whether a process from before a reload serves on is not seen from here: read it on its own host by its"
+            " Unix socket, or give hard_stop_after"
+        )
+    many = f"{reading.leaving} old processes serve" if reading.leaving > 1 else "an old process serves"
+    return f"since a reload {many} on, and what it sends there is not seen"
 
 
 def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from adapters.balancers.haproxy import HAProxy, process_info
+from adapters.balancers.haproxy import HAProxy
 from adapters.balancers.haproxy_parse import Intake
+from adapters.balancers.haproxy_process import process_info
 from state.checks.model import Answer
 from state.checks.registry import check_kinds
 from state.errors import EffectRefused, ReadFailure

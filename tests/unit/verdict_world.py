@@ -195,7 +195,7 @@ def server(name: str, weight: int = 100, *, backend: str = "checkout", **facts: 
 
 
 def balancer(name: str, *servers: Server, process: str = "41@100", started: float = WALL) -> BalancerReading:
-    return BalancerReading(name, "2.8", process, started, {f"{s.backend}/{s.name}": s for s in servers})
+    return BalancerReading(name, "2.8", process, started, {f"{s.backend}/{s.name}": s for s in servers}, leaving=0)
 
 
 def metrics(error_ratio: float | None = 0.0, rate: float | None = 50.0, p99: float | None = 0.05) -> MetricsReading:
