@@ -52,8 +52,8 @@ class ZoneServers:
         """
         answer = await self.at.ask(self.at.origin, "SOA", deadline)
         primary = next((spelt_name(rrset[0].mname) for rrset in answer.answer if rrset.rdtype.name == "SOA"), "")
-        facts = {"server": self.acting, "zone": self.domain, "primary": primary, "view": self.view}
-        return Identity(self.name, facts)
+        facts = {"server": self.acting, "zone": self.domain, "primary": primary}
+        return Identity(self.name, {**facts, **({"view": self.view} if self.view else {})})
 
     async def look(self, record: str, *, deadline: float) -> NameLook:
         """The name, and whether an update would find it so. Raises ReadFailure."""

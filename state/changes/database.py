@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from state.api.card import CardWarning, Diff, Rule, WarningKind
+from state.api.card import CardWarning, Diff, Fact, Rule, WarningKind
 from state.changes.hands import switchover_by_hand
 from state.changes.leader import candidates, gap, means, measured_loss, written_by
 from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
@@ -118,8 +118,13 @@ class Switchover:
             already=already,
             leaves=(Setting(self.targets, "leader", candidate),) if candidate else (),
             renews=frozenset({"leader", "timeline", leader}),  # the old leader starts anew as a standby
-            ranking=() if already or self._led else candidates(cluster),
+            ranking=() if already or self._led else self._ranking(cluster),
         )
+
+    def _ranking(self, cluster: ClusterVerdict) -> tuple[Fact, ...]:
+        """The candidates; where a site is left, those elsewhere."""
+        found = candidates(cluster)
+        return tuple(each for each in found if not self._stands(each.subject)) if self.leaving else found
 
     def _stands(self, node: str) -> bool:
         """Whether a node stands at the site that is to be left; any does where none is."""

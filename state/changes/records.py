@@ -192,8 +192,11 @@ class SetRecords:
                 continue
             subject = f"{self.whole} {kind}"
             found.append(Diff(subject, _values(was), _values(will)))
-            ttls = ("none" if was is None else str(was.ttl), "none" if will is None else str(will.ttl))
-            found.append(Diff(f"{subject} TTL", *ttls, "s"))
+            if was is not None and will is not None:
+                found.append(Diff(f"{subject} TTL", str(was.ttl), str(will.ttl), "s"))
+            else:
+                ttls = ("none" if each is None else f"{each.ttl} s" for each in (was, will))
+                found.append(Diff(f"{subject} TTL", *ttls))
         return found
 
     def _undo(self, held: Sets) -> ChangeSpec:

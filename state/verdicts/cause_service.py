@@ -155,8 +155,8 @@ def _name(made: Cause, verdict: ServiceVerdict, wrong: NameVerdict) -> Cause:
     told = f"{wrong.name} {wrong.record.type} {expected}.{ttl}"
     if wrong.lost and wrong.record.type == "CNAME":
         step = hand("repair DNS by hand", f"By hand: give {wrong.lost} its addresses again. {on_purpose}")
-    elif wrong.sources and all(each.startswith("resolver:") for each in wrong.sources):
-        who = ", ".join(each.partition("@")[2] for each in wrong.sources)
+    elif wrong.resolvers:
+        who = ", ".join(wrong.resolvers)
         told = f"By hand: its own servers answer rightly; look at the resolvers {who}, flush {wrong.name} there."
         step = hand("repair resolvers by hand", told)
     elif wrong.changeable:

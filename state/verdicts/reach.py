@@ -17,7 +17,8 @@ from state.world.world import World
 @dataclass(frozen=True, slots=True)
 class NameVerdict:
     """The verdict on one name of a service. `name` is the whole name, `answers` what is answered instead. `changeable`:
-    a change of its records can be proposed from here. `lost`: the name without an address to which it is an alias."""
+    a change of its records can be proposed from here. `lost`: the name without an address to which it is an alias.
+    `resolvers`: those that answer otherwise while its own servers are right."""
 
     health: Health
     message: str
@@ -28,6 +29,7 @@ class NameVerdict:
     sources: tuple[str, ...]
     changeable: bool = False
     lost: str = ""
+    resolvers: tuple[str, ...] = ()
 
 
 def names_of(estate: Estate, service: str) -> Iterator[tuple[str, DnsRecord]]:
@@ -100,10 +102,11 @@ def _resolved(zone: str, estate: Estate, passed: NameVerdict, world: World, now_
     first, ttls = wrong[0], [r.ttls.get(f"{record.name}/{record.type}") for r in wrong]
     answers, left = answer(first, record), max((ttl for ttl in ttls if ttl is not None), default=None)
     for_long = f" for {left} s more" if left is not None else ""
-    who = ", ".join(r.server for r in wrong)
+    who = tuple(r.server for r in wrong)
     lost = lost_at(first, record)
     got = f"is an alias of {lost}, which has no address," if lost else f"answers {', '.join(answers) or 'nothing'}"
     said = f"{passed.name} {got} at {len(wrong)} of {len(read)} resolvers{for_long}"
     health = Health.FAIL if len(wrong) == len(read) else Health.WARN
-    said = f"{said}: {who}"
-    return replace(passed, health=health, message=said, answers=answers, ttl=left, sources=keys, lost=lost)
+    said = f"{said}: {', '.join(who)}"
+    seen = replace(passed, health=health, message=said, answers=answers, ttl=left, sources=keys)
+    return replace(seen, lost=lost, resolvers=who)

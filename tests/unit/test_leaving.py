@@ -188,6 +188,7 @@ async def test_the_role_goes_to_a_node_elsewhere_and_stays_where_it_is_there_alr
     site = Site(answers())
     card = await site.change("database.leave-site", database="orders", site="east").preview(deadline=1)
     assert (card.refusals, str(card.diffs[0])) == ((), "orders leader: n1 → n3"), "n2 stands at east too"
+    assert [each.subject for each in card.ranking] == ["n3"]
     assert card.undo == ChangeSpec("database.switchover", {"database": "orders", "to": "n1"})
     there = await site.change("database.leave-site", database="orders", site="west").preview(deadline=1)
     assert there.already
