@@ -12,10 +12,11 @@ import re
 import shlex
 import time
 from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from adapters.balancers import haproxy_maps, haproxy_socket
+from adapters.balancers import haproxy_maps, haproxy_socket, haproxy_tables
 from adapters.balancers.haproxy_address import RuntimeApi, Socket
 from adapters.balancers.haproxy_parse import Intake, led
 from adapters.balancers.haproxy_process import (
@@ -31,12 +32,12 @@ from adapters.context import AdapterContext
 from adapters.net.tunnel import Tunnel
 from state.config_files.findings import refuse
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate.entry import Seconds
+from state.estate.entry import ObjectName, Seconds
 from state.estate.model import BalancerEntry, HandStep
 from state.estate.routes import MapFile
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
-from state.world.balancer_parts import BalancerReading, Server
+from state.world.balancer_parts import BalancerReading, Server, StickTable
 
 KIND = "haproxy"
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
@@ -50,12 +51,14 @@ class HaproxyOptions(BalancerEntry):
     """`socket`: an absolute path, host:port, or ssh://HOST/path; with `@1` behind it the master's socket.
 
     `maps`: the map files that lead to backends, as HAProxy's configuration names them.
+    `stick_tables`: those whose entries are compared between balancers, as the check `sticky.kept` does.
     `hard_stop_after`: the setting of that name in HAProxy's configuration, after which a reload has no old process.
     host:port is for loopback addresses, and for other machines with `waive.tls`: the protocol has no encryption.
     """
 
     maps: tuple[MapFile, ...] = ()
     hard_stop_after: Seconds | None = None
+    stick_tables: Annotated[tuple[ObjectName, ...], Field(max_length=8)] = ()
     socket: Socket = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999", "/run/haproxy-master.sock@1"])
 
     @property
@@ -108,8 +111,9 @@ class HAProxy:
         via: Tunnel | None = None,
         maps: Sequence[str] = (),
         hard_stop_after: float | None = None,
+        tables: Sequence[str] = (),
     ) -> None:
-        self.name, self._maps, self._ends = name, tuple(maps), hard_stop_after
+        self.name, self._maps, self._ends, self._tables = name, tuple(maps), hard_stop_after, tuple(tables)
         self._api, self._via = RuntimeApi.of(socket), via
         self._intake = Intake()
         self._pid = self._listener = 0
@@ -208,6 +212,7 @@ class HAProxy:
             listens=self._intake.listens,
             leaving=self._leaving(info),
             maps=maps,
+            tables=await self._read_tables(deadline) if self._tables else {},
         )
 
     async def _read_maps(self, deadline: float) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -218,6 +223,21 @@ class HAProxy:
                 found[name] = await self.read_map(name, deadline=max(0.0, end - time.monotonic()))
             except ReadFailure:
                 continue
+        return found
+
+    async def _read_tables(self, deadline: float) -> dict[str, StickTable]:
+        """The stick tables that can be read; a large one is counted only."""
+        end, found = time.monotonic() + deadline, dict[str, StickTable]()
+        try:
+            sizes = haproxy_tables.used(await self.ask(haproxy_tables.LIST, deadline=deadline))
+            for name in self._tables:
+                if sizes.get(name, 0) > haproxy_tables.MOST:
+                    found[name] = StickTable(sizes[name])
+                elif name in sizes:
+                    answer = await self.ask(haproxy_tables.show(name), deadline=max(0.0, end - time.monotonic()))
+                    found[name] = haproxy_tables.entries(name, answer)
+        except ReadFailure:
+            return found
         return found
 
     async def read_backend(self, backend: str, *, deadline: float) -> tuple[Server, ...]:
@@ -335,4 +355,4 @@ def _process(info: dict[str, str]) -> str:
 def build(name: str, options: HaproxyOptions, context: AdapterContext) -> HAProxy:
     """The adapter for one estate entry; connects to nothing yet."""
     via = context.way(RuntimeApi.of(options.socket).host)
-    return HAProxy(name, options.socket, via, options.maps, options.hard_stop_after)
+    return HAProxy(name, options.socket, via, options.maps, options.hard_stop_after, options.stick_tables)

@@ -50,12 +50,22 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class StickTable:
+    """What a balancer remembers of whom it led where: how many entries, and a digest of each; None of a table that is
+    too large to be read."""
+
+    used: int
+    entries: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerReading:
     """One balancer process: its identity (`process` = pid and start, so a restart is visible) and all its servers.
 
     `servers` is keyed `backend/server`. `empty` are the backends that are there and have no server,
     `maps` the keys and values of the maps that are read, in their order. `frontends` has the state of each place where
     it takes connections; `listens` are the names that are frontend and backend (`listen` of HAProxy).
+    `tables` are the stick tables that the estate names and that could be read.
     `leaving`: processes that a reload left behind and that still serve; None = not known.
     """
 
@@ -69,6 +79,7 @@ class BalancerReading:
     frontends: Mapping[str, str] = field(default_factory=dict)
     listens: frozenset[str] = frozenset()
     leaving: int | None = None
+    tables: Mapping[str, StickTable] = field(default_factory=dict)
     _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:

@@ -18,6 +18,7 @@ from state.estate.colours import Colour
 from state.estate.own_checks import CommandCheck, OwnCheck
 from state.estate.releases import SchemaEntry, ServiceReleases
 from state.health import Health
+from state.world.balancer_parts import BalancerReading, StickTable
 from state.world.dns_parts import DnsReading
 from state.world.integrity_parts import IntegrityLine, IntegrityReading
 from state.world.readings import Alert, AlertsReading, OwnCheckReading, PostgresReading
@@ -61,6 +62,7 @@ ALL: dict[str, dict[str, Any]] = {
     "backend.floor": {"balancer": "edge-east", "backend": "checkout", "at_least": 1},
     "backend.active": BLUE,
     "backend.share": {"balancer": "edge-east", "backend": "checkout", "to": "blue", "percent": 100},
+    "sticky.kept": {"balancer": "edge-east", "table": "web", "at": "edge-west"},
     "database.one-primary": {"database": "orders"},
     "database.caught-up": {"database": "orders", "bytes": "64kB"},
     "database.leader": {"database": "orders", "node": "n1"},
@@ -114,6 +116,11 @@ def world(world: World) -> World:
     for name, rate in (("blue", 9.0), ("green", 0.0)):
         world.push(f"load/edge-east/checkout/{name}", rate)
     world.push("counted/edge-east", 1.0)
+    for site in ("east", "west"):
+        seen = world.fresh(f"balancer:edge-{site}", BalancerReading, NOW)
+        table = {"web": StickTable(2, frozenset({"k1", "k2"}))}
+        assert seen is not None
+        put(world, f"balancer:edge-{site}", replace(seen, tables=table))
     put(world, "check:queue", OwnCheckReading("queue", Health.PASS, "exit code 0"))
     return world
 
@@ -168,6 +175,7 @@ def test_arguments_are_strict(kind: str) -> None:
         ("service.healthy", {"service": "nope"}),
         ("server.serving", {"balancer": "nope"}),
         ("site.drained", {"site": "moon"}),
+        ("sticky.kept", {"at": "nope"}),
         ("database.leader", {"node": "n9"}),
         ("database.streaming", {"database": "nope"}),
         ("dns.answers", {"record": "nope"}),

@@ -1,0 +1,159 @@
+"""Stick tables of real HAProxy processes that are peers: how many of the sessions of one the other one knows."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import tempfile
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from adapters.balancers.haproxy import HAProxy, HaproxyOptions
+from adapters.balancers.haproxy_tables import MOST, entries, used
+from state.checks.model import Answer
+from state.checks.registry import check_kinds
+from state.errors import NotFound, ReadFailure
+from state.estate.model import Estate
+from state.health import Health
+from state.world.balancer_parts import BalancerReading
+from state.world.observed import Observed
+from state.world.shapes import misfit
+from state.world.world import World
+from tests.contract.components import answers, free_port, haproxies, wait_for
+from tests.contract.haproxy_sections import HEAD, by_hand, healthy, listening, until
+
+MESH = """
+peers mesh
+  peer one 127.0.0.1:{one}
+  peer two 127.0.0.1:{two}
+frontend f
+  bind 127.0.0.1:{front}
+  default_backend web
+backend web
+  stick-table type string len 64 size 20k expire 5m peers mesh
+  stick on req.hdr(x-session)
+  server a 127.0.0.1:{port}
+  server b 127.0.0.1:{port}
+"""
+ESTATE = Estate.model_validate(
+    {
+        "estate": "sticky",
+        "environment": "lab",
+        "sites": {"east": {}, "west": {}},
+        "balancers": {"one": {"kind": "haproxy", "site": "east"}, "two": {"kind": "haproxy", "site": "west"}},
+    }
+)
+
+
+class Mesh:
+    """Two processes that tell each other whom they led where."""
+
+    def __init__(self, program: Path, folder: Path, port: int) -> None:
+        self.place = Path(tempfile.mkdtemp(dir=folder))
+        self.ports = {"one": free_port(), "two": free_port()}
+        self.fronts = {"one": free_port(), "two": free_port()}
+        self.running: list[subprocess.Popen[bytes]] = []
+        for name in self.ports:
+            text = (HEAD + MESH).format(socket=self.socket(name), front=self.fronts[name], port=port, **self.ports)
+            (self.place / f"{name}.cfg").write_text(text)
+            argv = [program, "-db", "-L", name, "-f", self.place / f"{name}.cfg"]
+            quiet = subprocess.DEVNULL
+            self.running.append(subprocess.Popen(argv, env={}, stdout=quiet, stderr=quiet))
+        for name in self.ports:
+            wait_for(lambda name=name: answers(self.socket(name)))  # type: ignore[misc]
+        self.balancers = {name: HAProxy(name, str(self.socket(name)), tables=("web",)) for name in self.ports}
+
+    def socket(self, name: str) -> Path:
+        return self.place / f"{name}.s"
+
+    async def come(self, name: str, *sessions: str) -> None:
+        async with aiohttp.ClientSession() as client:
+            for each in sessions:
+                url = f"http://127.0.0.1:{self.fronts[name]}/"
+                async with client.get(url, headers={"x-session": each}) as answer:
+                    assert answer.status == 200
+
+    async def asked(self, **changed: object) -> Answer:
+        world, now = World(), 100.0
+        for name, balancer in self.balancers.items():
+            reading = await balancer.read(deadline=2)
+            assert misfit(reading) is None
+            world.observed[f"balancer:{name}"] = Observed(f"balancer:{name}", 3.0, reading, 1_000.0, now)
+        kind = check_kinds()["sticky.kept"]
+        args = kind.args.model_validate({"balancer": "one", "table": "web", "at": "two", **changed})
+        return kind.ask(args, world, ESTATE, now, -math.inf)
+
+    def end(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(params=haproxies())
+def program(request: pytest.FixtureRequest) -> Path:
+    return haproxies()[request.param]
+
+
+async def test_sessions_that_peers_told_each_other_are_kept_and_others_are_not(program: Path, folder: Path) -> None:
+    def filled(reading: BalancerReading) -> bool:
+        return "web" in reading.tables and reading.tables["web"].used == 20
+
+    async with listening(healthy) as (port,):
+        mesh = Mesh(program, folder, port)
+        try:
+            assert (await mesh.asked()).health is Health.UNKNOWN, "an empty table proves nothing"
+            await mesh.come("one", *(f"s{n} with a space" for n in range(20)))
+            await until(mesh.balancers["one"], filled)
+            await until(mesh.balancers["two"], filled)
+            assert (await mesh.asked()).evidence == (
+                "two knows 100.0% of 20 entries of one in web, at least 95% is wanted",
+            )
+            assert (await mesh.asked()).health is Health.PASS
+            await by_hand(mesh.balancers["two"], "clear table web data.server_id eq 1")
+            half = await mesh.asked()
+            assert (half.health, half.evidence[0][:15]) == (Health.FAIL, "two knows 50.0%")
+            assert (await mesh.asked(percent=50)).health is Health.PASS
+            await by_hand(mesh.balancers["two"], "clear table web")
+            assert (await mesh.asked(percent=1)).health is Health.FAIL
+            assert (await mesh.asked(table="nope")).health is Health.UNKNOWN
+            with pytest.raises(NotFound):
+                await mesh.asked(at="three")
+        finally:
+            mesh.end()
+
+
+async def test_a_table_that_is_too_large_is_counted_only(program: Path, folder: Path) -> None:
+    async with listening(healthy) as (port,):
+        mesh = Mesh(program, folder, port)
+        try:
+            one = mesh.balancers["one"]
+            for start in range(0, MOST + 1, 100):
+                names = range(start, min(start + 100, MOST + 1))
+                await by_hand(one, ";".join(f"set table web key k{n} data.server_id 1" for n in names))
+            answer = await mesh.asked()
+            assert answer.health is Health.UNKNOWN
+            assert f"too large to be compared: {MOST + 1} entries" in answer.evidence[0]
+        finally:
+            mesh.end()
+
+
+def test_nobodys_key_is_kept_and_damaged_answers_are_none() -> None:
+    head = b"# table: web, type: string, size:100, used:2\n"
+    row = b"0x55d0: key=secret-session use=0 exp=100 server_id=%d server_key=%b\n"
+    table = entries("web", head + row % (1, b"a") + row % (2, b"a"))
+    assert table.used == 2
+    assert table.entries is not None
+    assert len(table.entries) == 1, "one key, one server by its name"
+    assert "secret" not in repr(table)
+    assert used(b"# table: " + b"x" * 100_000) == {}
+    for damaged in (b"", b"No such table\n", b"# table: other, type: ip, size:1, used:0\n"):
+        with pytest.raises(ReadFailure, match="asked for the table web"):
+            entries("web", damaged)
+
+
+def test_tables_are_names() -> None:
+    for wrong in ("web; show info", "", "a b"):
+        with pytest.raises(ValueError, match="stick_tables"):
+            HaproxyOptions.model_validate({"kind": "haproxy", "site": "e", "socket": "/s", "stick_tables": [wrong]})
