@@ -71,6 +71,10 @@ SERVER = b"3 shop 1 blue 10.0.0.1 2 0 100 1 5 6 3 4 6 0 0 0 - 80 - 0 0 - - 0"
 STAT = b"shop,blue,0,0,0,0,,0,0,0,,0,,0,0,0,0,UP,1,1,0,0,0,1,0,,1,3,1,,0,,2,0,,0,L4OK,,0,0,0,0,0,0,"
 
 
+TABLE = (
+    b"# table: web, type: string, size:100, used:1\n"
+    b"0x55d0: key=abc\\ def use=0 exp=100 shard=0 server_id=1 server_key=a\n"
+)
 MAP = b"0x55 x.test web\n0x56 y web b\n\n"
 FOUND = b'type=str, case=sensitive, found=yes, idx=tree, key="x", value="web"\n'
 

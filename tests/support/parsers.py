@@ -16,7 +16,7 @@ import dns.message
 
 from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
-from adapters.balancers import haproxy_maps
+from adapters.balancers import haproxy_maps, haproxy_tables
 from adapters.balancers.haproxy_socket import _message
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
@@ -342,6 +342,8 @@ PARSERS: tuple[Parser, ...] = (
     Parser("terminal", terminal, (), (b"\x1b[<0;1;1M\x1b[200~paste\x1b[201~\x1bP1$r0m\x1b\\a",)),
     Parser("discovery", discovered, MALFORMED, (s.as_json(s.CLUSTER),)),
     Parser("haproxy-map", partial(haproxy_maps.entries, "a.map"), (ReadFailure,), (s.MAP,)),
+    Parser("haproxy-table", partial(haproxy_tables.entries, "web"), (ReadFailure,), (s.TABLE,)),
+    Parser("haproxy-tables", haproxy_tables.used, (), (s.TABLE,)),
     Parser("haproxy-map-found", haproxy_maps.found, (), (s.FOUND,)),
     Parser("haproxy-cfg", haproxy_cfg, (RecoveryError,), (s.CFG,)),
     Parser("gzip", gzip_body, (UnusableAnswer,), (s.GZIP,)),
