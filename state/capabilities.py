@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -90,11 +91,17 @@ def parts(what: str) -> Iterator[Any]:
 def kinds(what: str) -> Iterator[Any]:
     """Every registered kind of `changes` or `checks`: the KINDS of each module of that package, then those of
     capabilities."""
-    package = import_module(f"state.{what}")
-    for found in iter_modules(package.__path__, f"state.{what}."):
-        yield from getattr(import_module(found.name), "KINDS", ())
+    yield from _own_kinds(what)
     for registered in parts(what):
         yield from registered
+
+
+@cache
+def _own_kinds(what: str) -> tuple[Any, ...]:
+    """Those of the package's own modules, which are looked for once: a folder is read for it."""
+    package = import_module(f"state.{what}")
+    names = [found.name for found in iter_modules(package.__path__, f"state.{what}.")]
+    return tuple(kind for name in names for kind in getattr(import_module(name), "KINDS", ()))
 
 
 def load_events() -> None:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
 
 from state.world.balancer_parts import Server
 
@@ -43,12 +45,12 @@ class ShareSide:
         most = max(base.values(), default=1)
         return {name: _part_of(each, top, most) for name, each in base.items()}
 
-    def totals(self) -> list[int]:
+    def totals(self) -> tuple[int, ...]:
         """The sum over its servers that serve, for each `top` from 1 on."""
         base = self.base
         most = max(base.values(), default=1)
         ready = Counter(base[s.name] for s in self.ready)
-        return [sum(n * _part_of(each, top, most) for each, n in ready.items()) for top in range(1, MOST + 1)]
+        return tuple(sum(n * _part_of(each, top, most) for each, n in ready.items()) for top in range(1, MOST + 1))
 
     def total(self, weights: Mapping[str, int]) -> int:
         """The sum over its servers that serve."""
@@ -82,12 +84,26 @@ def split(one: ShareSide, other: ShareSide, percent: int) -> Split | None:
         most = max([s.weight for s in (*one.servers, *other.servers)] or [0]) or 100
         weights = {**dict.fromkeys((s.name for s in loses.servers), 0), **gains.scaled(most)}
         return _ordered(one, other, weights, first=percent == 100)
-    wanted, now = Fraction(percent, 100), (one.weight, other.weight)
-    pairs = _pairs(one.totals(), other.totals(), wanted)
-    best = min(pairs, key=lambda pair: _cost(pair[2], pair[3], now, wanted))
-    weights = {**one.scaled(best[0]), **other.scaled(best[1])}
-    return _ordered(one, other, weights, first=_astray(best[2], best[3], now, first=True)
-                    <= _astray(best[2], best[3], now, first=False))  # fmt: skip
+    found = _nearest(one.totals(), other.totals(), (one.weight, other.weight), percent)
+    weights = {**one.scaled(found.one), **other.scaled(found.other)}
+    return _ordered(one, other, weights, first=found.first)
+
+
+class _Scales(NamedTuple):
+    """The weight of the heaviest server of each part, and which part is set first."""
+
+    one: int
+    other: int
+    first: bool
+
+
+@lru_cache(maxsize=256)
+def _nearest(mine: tuple[int, ...], others: tuple[int, ...], now: tuple[int, int], percent: int) -> _Scales:
+    """The best of all scales: many balancers have the same servers, and each costs tens of milliseconds."""
+    wanted = Fraction(percent, 100)
+    best = min(_pairs(mine, others, wanted), key=lambda pair: _cost(pair[2], pair[3], now, wanted))
+    stray = [_astray(best[2], best[3], now, first=first) for first in (True, False)]
+    return _Scales(best[0], best[1], stray[0] <= stray[1])
 
 
 def _part_of(each: int, top: int, most: int) -> int:
