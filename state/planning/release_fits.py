@@ -18,7 +18,7 @@ FITS = "release-fits"
 KINDS = (ReasonKind.SCHEMA, ReasonKind.MARKER, ReasonKind.BLOCKER, ReasonKind.NEED)
 """What holds against a release whoever sends its traffic there, and how."""
 FLIP, SHARE, ROUTE = "backend.flip", "backend.share", "backend.route"
-GROUPS = (FLIP, ROUTE, SHARE, "backend.weights")
+GROUPS = (FLIP, ROUTE, SHARE, "backend.weights", "backend.leave-site")
 """Changes that lead traffic to a group. What sets one server by hand is told on the card and not refused."""
 MORE = 0.002
 """By less a share is not more: it is what whole weights leave."""

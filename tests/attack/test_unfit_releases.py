@@ -46,6 +46,7 @@ def refused(card: Card) -> list[str]:
         PlanShare(service="shop", to="blue", percent=5, lasts=60.0, comment="a small look"),
         PlanSet(title="by weights", changes=(weights(blue=100, green=0),)),
         PlanSet(title="by weights", changes=(weights(blue=1, green=256),)),
+        PlanSet(title="by the site", changes=({"kind": "backend.leave-site", "args": {**PLACE, "site": "east"}},)),
     ],
     ids=str,
 )

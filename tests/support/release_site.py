@@ -108,6 +108,7 @@ class ReleaseSite(Small):
 
 TREE: Mapping[str, Any] = {
     **ESTATE,
+    "sites": {**ESTATE["sites"], "west": {}},
     "people": {**ESTATE["people"], "ci": {"accounts": ["ci"], "roles": ["pipeline"]}},
     "checks": {"api": {"command": {"argv": ["true"]}}},
     "services": {
@@ -160,4 +161,4 @@ async def release_site(
         await engine.stop()
 
 
-COLOURS = {"blue": "", "green": ""}
+COLOURS = {"blue": {"site": "west"}, "green": ""}
