@@ -57,7 +57,9 @@ class PatroniNode:
         origin = reader.origin
         secure = origin.scheme == "https"
         self._certificate = (
-            CertificateWatch(origin.host, origin.port, postgres=False, via=reader.via) if secure else None
+            CertificateWatch(origin.host, origin.port, postgres=False, via=reader.via, trusted=reader.trusted)
+            if secure
+            else None
         )
 
     @property
@@ -78,7 +80,7 @@ class PatroniNode:
         own = parse_object(await self.reader.get("/patroni", deadline=deadline, cap=LARGEST), where)
         began = time.monotonic()
         cluster = await self.cluster(end)
-        if time.monotonic() - self._config_at > CONFIG_SECONDS:
+        if time.monotonic() - self._config_at > CONFIG_SECONDS or self._otherwise(own):
             await self._read_config(end)
         contact = last_contact(own)
         age = None if contact is None else self._progress.still("dcs", contact, began)
@@ -90,7 +92,8 @@ class PatroniNode:
         if self._certificate is None:
             return reading
         days = await self._certificate.days(deadline=end - time.monotonic())
-        return replace(reading, certificate_days=days, certificate_unread=self._certificate.unread)
+        seen = self._certificate
+        return replace(reading, certificate_days=days, certificate_unread=seen.unread, certificate_refused=seen.refused)
 
     async def send(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: float) -> Reply:
         """Send a request with the credential, once. Raises EffectRefused and EffectUnknown."""
@@ -119,6 +122,12 @@ class PatroniNode:
             return parse_object(body, f"Patroni {self.node}")
         except ReadFailure:
             return None
+
+    def _otherwise(self, own: Mapping[str, Any]) -> bool:
+        """Whether its role is not that of the configuration as it was read: one of the two has just changed."""
+        role = own.get("role")
+        expected = {STANDBY_LEADER: True, "primary": False, "master": False}.get(role if isinstance(role, str) else "")
+        return expected is not None and self._dynamic.standby is (not expected)
 
     async def _read_config(self, end: float) -> None:
         try:

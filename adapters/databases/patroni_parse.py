@@ -137,6 +137,7 @@ class Dynamic:
     """Of the dynamic configuration: `maximum_lag` in bytes, the leader lock's `ttl` and the `loop_wait` in seconds.
 
     `sync_nodes` standbys are to confirm; `start_timeout` are the seconds for which a leader may start its server again.
+    `standby`: it makes a standby cluster of it; None before it was read.
     """
 
     maximum_lag: int | None = None
@@ -147,6 +148,7 @@ class Dynamic:
     check_timeline: bool = False
     sync_nodes: int = 1
     start_timeout: float = DEFAULT_START_TIMEOUT
+    standby: bool | None = None
 
 
 def parse_config(config: Mapping[str, Any]) -> Dynamic:
@@ -162,7 +164,13 @@ def parse_config(config: Mapping[str, Any]) -> Dynamic:
         _true(config.get("check_timeline")),
         max(1, *(_integer(config.get(k)) or 1 for k in ("synchronous_node_count", "min_synchronous_nodes"))),
         DEFAULT_START_TIMEOUT if start is None else float(start),
+        _standby(config.get("standby_cluster")),
     )
+
+
+def _standby(section: Any) -> bool:
+    """Whether Patroni takes the section for one (global_config.py, `is_standby_cluster`)."""
+    return isinstance(section, dict) and any(section.get(each) for each in ("host", "port", "restore_command"))
 
 
 def _true(value: Any) -> bool:
@@ -213,6 +221,7 @@ def parse_node(
         watchdog_failed=answer.get("watchdog_failed") is True,
         sync_nodes=dynamic.sync_nodes,
         start_timeout=dynamic.start_timeout,
+        standby_set=dynamic.standby,
     )
 
 

@@ -97,7 +97,7 @@ class PostgresNode:
         self._watch = SubscriptionWatch()
         self._subscriptions: tuple[Subscription, ...] = ()
         self._publications: tuple[Publication, ...] = ()
-        self._certificate = CertificateWatch(host, port, postgres=True, via=access.via)
+        self._certificate = CertificateWatch(host, port, postgres=True, via=access.via, trusted=lambda: access.tls)
         self._slow_of: object = None
         self._slow_at = float("-inf")
 
@@ -121,7 +121,8 @@ class PostgresNode:
         if self._access.tls is None and not streams:
             return reading
         days = await self._certificate.days(deadline=deadline)
-        return replace(reading, certificate_days=days, certificate_unread=self._certificate.unread)
+        seen = self._certificate
+        return replace(reading, certificate_days=days, certificate_unread=seen.unread, certificate_refused=seen.refused)
 
     async def ask(self, query: str, *, deadline: float) -> asyncpg.Record:
         """The only row of a query, over a connection of its own. Raises ReadFailure."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 
-from adapters.net.certificates import certificate_end
+from adapters.net.certificates import served_certificate
 from adapters.net.tunnel import Tunnel
 
 EVERY = 600.0
@@ -23,7 +24,10 @@ DAY = 86_400.0
 
 
 class CertificateWatch:
-    """The certificate that one server serves to those who connect now: a connection that is open keeps its own."""
+    """The certificate that one server serves to those who connect now: a connection that is open keeps its own.
+
+    `refused`: why the last one that was read is not believed, where it does not belong to the CA or the host; else
+    empty."""
 
     def __init__(
         self,
@@ -32,9 +36,12 @@ class CertificateWatch:
         *,
         postgres: bool,
         via: Tunnel | None,
+        trusted: Callable[[], ssl.SSLContext | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock = clock
+        """`trusted` makes the context of the real connections; without one nobody says whether it is believed."""
+        self._clock, self._trusted = clock, trusted
+        self.refused = ""
         self._host, self._port, self._postgres, self._via = host, port, postgres, via
         self._end: float | None = None
         self._read = self._next = float("-inf")
@@ -50,17 +57,25 @@ class CertificateWatch:
         server only when it is time, for at most `deadline` seconds. Never raises."""
         now = self._clock()
         if now >= self._next and not self._host.startswith("/"):
-            end = await certificate_end(
+            served = await served_certificate(
                 self._host,
                 self._port,
                 postgres=self._postgres,
                 via=self._via,
+                trusted=self._context(),
                 deadline=max(0.0, min(deadline, LONGEST) if not self._vain else deadline),
             )
+            end = served.end
             self._vain = 0 if end is not None else self._vain + 1
             self._next = self._clock() + (EVERY if end is not None else SOON if self._vain < VAIN else AGAIN)
             if end is not None:
-                self._end, self._read = end, now
+                self._end, self._read, self.refused = end, now, served.refused
         if self._end is None or now - self._read > OLD:
             return None
         return int((self._end - time.time()) // DAY)
+
+    def _context(self) -> ssl.SSLContext | None:
+        try:
+            return self._trusted()
+        except OSError:  # a CA file that cannot be used: the readings tell of it
+            return None

@@ -9,9 +9,11 @@ import asyncio
 import ssl
 import struct
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from adapters.net.origin import unproven_context
+from adapters.net.tls_reasons import tls_refusal
 from adapters.net.tunnel import Tunnel
 from state.diagnosis.judging import ends
 from state.diagnosis.model import Asked, Diagnosis, Subject
@@ -19,6 +21,8 @@ from state.errors import ReadFailure
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 """PostgreSQL's request for TLS on a connection (manual, "Message Formats")."""
+EXPIRED = 10
+"""OpenSSL's number of a certificate that has ended (X509_V_ERR_CERT_HAS_EXPIRED)."""
 _EXPLICIT_VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
 
 
@@ -37,6 +41,41 @@ async def look_at_certificate(
     return None if end is None else ends(subject, Asked.CERTIFICATE, "the server's certificate", end, now)
 
 
+@dataclass(frozen=True, slots=True)
+class ServedCertificate:
+    """What a server serves to who connects now: `end` epoch seconds, None where none comes. `refused`: why it is not
+    believed, but for its end; empty where it is, or nobody looked."""
+
+    end: float | None
+    refused: str = ""
+
+
+async def served_certificate(
+    host: str,
+    port: int,
+    *,
+    deadline: float,
+    postgres: bool = False,
+    via: Tunnel | None = None,
+    trusted: ssl.SSLContext | None = None,
+) -> ServedCertificate:
+    """The certificate, and with the context of the real connections whether they would take it. Never raises."""
+    if trusted is None:
+        return ServedCertificate(await certificate_end(host, port, postgres=postgres, via=via, deadline=deadline))
+    loop = asyncio.get_running_loop()
+    until, refused = loop.time() + deadline, ""
+    try:
+        async with asyncio.timeout(deadline):
+            der = await _certificate(host, port, postgres=postgres, via=via, context=trusted)
+        return ServedCertificate(None if der is None else not_after(der))
+    except ssl.SSLCertVerificationError as error:
+        refused = "" if error.verify_code == EXPIRED else tls_refusal(error)
+    except (OSError, ValueError, IndexError, EOFError, ReadFailure):
+        pass
+    end = await certificate_end(host, port, postgres=postgres, via=via, deadline=max(0.0, until - loop.time()))
+    return ServedCertificate(end, refused)
+
+
 async def certificate_end(
     host: str, port: int, *, deadline: float, postgres: bool = False, via: Tunnel | None = None
 ) -> float | None:
@@ -49,8 +88,10 @@ async def certificate_end(
         return None
 
 
-async def _certificate(host: str, port: int, *, postgres: bool, via: Tunnel | None) -> bytes | None:
-    context = unproven_context()
+async def _certificate(
+    host: str, port: int, *, postgres: bool, via: Tunnel | None, context: ssl.SSLContext | None = None
+) -> bytes | None:
+    context = context or unproven_context()
     if via is not None:
         netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         reader, writer = await asyncio.open_unix_connection(await via.forward(netloc))

@@ -7,6 +7,7 @@ No redirect is followed, and a credential is sent only to the one origin it belo
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
@@ -127,6 +128,10 @@ class HttpReader:
         other._session = None
         return other
 
+    def trusted(self) -> ssl.SSLContext | None:
+        """What its connections believe, None of plain text. Raises OSError for a bad `ca`."""
+        return context_for(self.origin, self._ca, self._certificate)
+
     async def close(self) -> None:
         """Drop the kept connections; never raises, never waits longer than half a second."""
         session, self._session = self._session, None
@@ -144,7 +149,7 @@ class HttpReader:
     def _connector(self) -> aiohttp.BaseConnector:
         if self._unix is not None:
             return aiohttp.UnixConnector(self._unix, limit=MAX_CONNECTIONS, keepalive_timeout=KEPT_SECONDS)
-        tls = context_for(self.origin, self._ca, self._certificate)
+        tls = self.trusted()
         if self.via is not None:
             return TunnelConnector(self.via, self.origin, tls, limit=MAX_CONNECTIONS, keepalive_timeout=KEPT_SECONDS)
         return aiohttp.TCPConnector(

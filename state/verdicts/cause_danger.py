@@ -10,6 +10,7 @@ from state.verdicts.cause_parts import database_cause
 from state.verdicts.danger import no_failover
 from state.verdicts.logical import SubscriptionFault, subscription_faults
 from state.verdicts.node import read_only_finding
+from state.verdicts.opening import opening
 from state.verdicts.replication import ClusterVerdict
 from state.verdicts.slots import SlotFault
 
@@ -21,6 +22,13 @@ def danger_causes(cluster: ClusterVerdict) -> list[Cause]:
     found += [_subscription(cluster, fault) for fault in subscription_faults(cluster.facts)]
     found += [each for node in cluster.nodes if (each := _archiver(cluster, node)) is not None]
     found += _read_only(cluster)
+    if opens := opening(cluster.facts):
+        steps = (
+            f"By hand: patronictl show-config {cluster.facts.scope}, and patroni.dynamic.json in the data directory of"
+            " each member: both must say the same of standby_cluster. Where it is not meant to be opened now, pause it"
+            f" first (patronictl pause {cluster.facts.scope} --wait)."
+        )
+        found.append(database_cause(cluster, "opening", Health.WARN, opens, steps, title="compare its configuration"))
     nobody = "" if cluster.paused else no_failover(cluster.facts, cluster.eligible)
     if nobody:
         steps = "Change the tags of a standby (its Patroni configuration, then patronictl reload), or be ready by hand."

@@ -14,6 +14,7 @@ from state.verdicts.guarantee import STORED, Guarantee
 from state.verdicts.logical import subscription_faults
 from state.verdicts.managed import managed
 from state.verdicts.node import NodeFinding
+from state.verdicts.opening import opening
 from state.verdicts.slots import SlotFault
 from state.verdicts.tables import table_findings
 from state.world.manager_parts import SyncMode
@@ -45,6 +46,8 @@ def danger_findings(
     if other := store_stranger(facts):
         found.append((Health.WARN, other))
     found += table_findings(facts)
+    if opens := opening(facts):
+        found.append((Health.WARN, opens))
     modes = {m.sync_mode for m in facts.managers.values() if m is not None} - {None, SyncMode.OFF}
     if modes and sync is not None and sync.kind == "async":
         found.append((Health.WARN, "synchronous mode is on, and commits wait for no standby now"))

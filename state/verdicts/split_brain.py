@@ -46,6 +46,12 @@ def split_brain(facts: ClusterFacts) -> SplitBrain | None:
     return SplitBrain(nodes, forks, _message(facts, nodes, forks))
 
 
+def fork_of_writers(a: NodeFacts, b: NodeFacts) -> Fork | None:
+    """Where two writers of two databases parted; None where one of them has only just handed over to the other."""
+    fork = _fork(a, b)
+    return None if _handed_over(a, b, fork) else fork
+
+
 def split_resolved(facts: ClusterFacts, nodes: Collection[str], *, one_number: bool = False) -> bool:
     """Whether an alarm about these nodes may be cleared: at most one accepts writes, and each other one follows it.
 

@@ -95,6 +95,8 @@ def certificate_causes(cluster: ClusterVerdict) -> list[Cause]:
         ):
             if reading is not None and reading.certificate_unread:
                 found.append(_unread(cluster, f"{node.node}/{code}-unread", whose))
+            if reading is not None and reading.certificate_refused:
+                found.append(_refused(cluster, f"{node.node}/{code}-refused", whose, reading.certificate_refused))
             days = None if reading is None else reading.certificate_days
             if days is None or days >= RENEW_WITHIN:
                 continue
@@ -108,6 +110,17 @@ def certificate_causes(cluster: ClusterVerdict) -> list[Cause]:
             health = Health.FAIL if days < RENEW_NOW else Health.WARN
             found.append(database_cause(cluster, f"{node.node}/{code}", health, what, steps))
     return found
+
+
+def _refused(cluster: ClusterVerdict, code: str, whose: str, why: str) -> Cause:
+    """It was renewed and does not belong to the CA, or to the name that is asked for: what is open goes on."""
+    steps = (
+        "By hand: hold what it serves (openssl s_client -connect HOST:PORT -showcerts, for PostgreSQL with -starttls"
+        " postgres) against the CA that its clients have: put back the former certificate, or give clients, members and"
+        " this engine the new CA. Connections that are open go on; who connects anew with verification is refused."
+    )
+    what = f"the certificate that {whose} serves now is not believed here ({why.removeprefix('TLS refused: ')})"
+    return database_cause(cluster, code, Health.FAIL, what, steps)
 
 
 def _unread(cluster: ClusterVerdict, code: str, whose: str) -> Cause:

@@ -82,6 +82,7 @@ class PostgresReading:
     privileged: bool = True
     certificate_days: int | None = None
     certificate_unread: bool = False
+    certificate_refused: str = ""
 
     @property
     def held(self) -> int | None:
@@ -120,9 +121,10 @@ class PatroniReading:
     `ttl` and `loop_wait` in seconds as configured: a leader silent for `ttl` loses its lock. `dcs_age`: seconds for
     which its last contact to the DCS, of its host's clock, has not moved on between two own readings, None before the
     second. `sync_mode` None = its configuration was not read. `certificate_days` are of the agent's certificate,
-    `certificate_unread`: it was looked for in vain.
+    `certificate_unread`: it was looked for in vain; `certificate_refused`: why it is not believed.
     `watchdog_failed`: by its own word it may not lead. `sync_nodes` are to confirm each commit in synchronous mode.
     `start_timeout`: seconds for which a leader may start its server again before it gives its lock up.
+    `standby_set`: its configuration makes a standby cluster of it, None = it was not read.
     """
 
     node: str
@@ -148,9 +150,11 @@ class PatroniReading:
     pending_restart: bool = False
     certificate_days: int | None = None
     certificate_unread: bool = False
+    certificate_refused: str = ""
     watchdog_failed: bool = False
     sync_nodes: int = 1
     start_timeout: float = 300.0
+    standby_set: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

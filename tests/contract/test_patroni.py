@@ -106,6 +106,27 @@ async def test_trap_08_patroni_4_parses(context: AdapterContext) -> None:
     }
 
 
+async def test_replication_trap_33_the_configuration_is_read_anew_once_a_role_is_not_that_of_it(
+    context: AdapterContext,
+) -> None:
+    """Members that open themselves do it within one loop: a configuration of half a minute ago says nothing of it."""
+    configured: dict[str, Any] = {"ttl": 30, "standby_cluster": {"host": "10.9.9.9"}}
+    own = {**primary_302(), "role": "standby_leader"}
+    answers = {"GET /patroni": (200, own), "GET /cluster": (200, cluster_302()), "GET /config": (200, configured)}
+    async with cluster(context, answers) as (database, server):
+
+        def asked() -> int:
+            return sum(request == "GET /config" for request, _, _ in server.asked)
+
+        assert (await database.read_member("n1", deadline=1)).standby_set is True
+        assert ((await database.read_member("n1", deadline=1)).standby_set, asked()) == (True, 1)
+        own["role"] = "primary"
+        assert ((await database.read_member("n1", deadline=1)).standby_set, asked()) == (True, 2)
+        configured["standby_cluster"] = None
+        assert ((await database.read_member("n1", deadline=1)).standby_set, asked()) == (False, 3)
+        assert ((await database.read_member("n1", deadline=1)).standby_set, asked()) == (False, 3)
+
+
 async def test_credentials_go_with_the_post_and_not_with_readings(context: AdapterContext) -> None:
     answers: dict[str, Any] = {
         "GET /patroni": (200, told_by("n1")),

@@ -126,3 +126,19 @@ def test_the_certificate_of_an_agent_is_told_and_alarms_of_its_own() -> None:
     causes = certificate_causes(judged.clusters["orders"])
     assert [(each.key, each.health) for each in causes] == [("database/orders/n2/agent-certificate", Health.FAIL)]
     assert "Patroni at n2 is good for 1 day" in causes[0].what
+
+
+def test_replication_trap_68_a_certificate_of_another_ca_fails_while_what_is_open_goes_on() -> None:
+    world = streaming(TLS, TLS)
+    rows = (replace(sender("n2"), transport=TLS), replace(sender("n3"), transport=TLS))
+    served = primary("n1", 100 * MB, senders=rows)
+    why = "TLS refused: unable to get local issuer certificate"
+    put(world, "postgres:orders/n1", replace(served, certificate_days=300, certificate_refused=why))
+    put(world, "patroni:orders/n2", manager("n2", "n1", certificate_days=300, certificate_refused=why))
+    causes = {each.key: each for each in told(world)[0].causes}
+    server, agent = (causes[f"database/orders/{each}-refused"] for each in ("n1/certificate", "n2/agent-certificate"))
+    assert (server.health, agent.health) == (Health.FAIL, Health.FAIL)
+    assert server.what == (
+        "the certificate that n1 serves now is not believed here (unable to get local issuer certificate)"
+    )
+    assert agent.what.startswith("the certificate that Patroni at n2 serves now")
