@@ -97,6 +97,7 @@ def effects(engine: RealEngine, run: str) -> list[str]:
     return [each.change.kind for each in intents]
 
 
+@pytest.mark.torture
 async def test_a_rolling_restart_goes_on_after_its_engine_was_killed(lab: LabClient, truth: Truth) -> None:
     async with engine_on(lab, truth) as engine:
         leader, timeline = await truth.writer()

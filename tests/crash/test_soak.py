@@ -55,10 +55,10 @@ def told(found: Mapping[str, Tally]) -> None:
 
 
 async def test_random_kills(lab: LabClient, truth: Truth) -> None:
-    found = await round_of_kills(lab, truth, each=23, switchovers=8, seed=20260101)
+    found = await round_of_kills(lab, truth, each=7, switchovers=2, seed=20260101)
     told(found)
-    assert sum(tally.kills for tally in found.values()) == 100
-    assert found["HAProxy"].states["done"] >= 20
+    assert sum(tally.kills for tally in found.values()) == 30
+    assert found["HAProxy"].states["done"] >= 6
     assert found["Patroni"].states["done"] >= 1
 
 

@@ -71,6 +71,7 @@ async def test_a_frozen_primary_is_failed_over_and_rejoined_by_the_shipped_runbo
         assert engine.chain() == ""
 
 
+@pytest.mark.torture
 async def test_a_planned_switchover_by_the_shipped_runbook(lab: LabClient, truth: Truth) -> None:
     await whole(lab)
     old, timeline = await truth.writer()

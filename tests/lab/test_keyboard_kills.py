@@ -68,7 +68,8 @@ async def died(engine: RealEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", ["before_intent", pytest.param("after_intent", marks=pytest.mark.torture), "after_effect"]
+    "point",
+    [*(pytest.param(point, marks=pytest.mark.torture) for point in ("before_intent", "after_intent")), "after_effect"],
 )
 async def test_a_failover_whose_engine_dies_is_told_and_not_repeated(lab: LabClient, truth: Truth, point: str) -> None:
     target = failover(lab, truth)

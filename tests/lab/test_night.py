@@ -50,6 +50,8 @@ async def told(engine: RealEngine, since: int, *kinds: str, seconds: float = 240
     await until(there, seconds, lambda: f"{kinds}: {[b.line for b in observed(engine, since)]}")
 
 
+LONG = pytest.mark.torture
+"""What `tests/scenarios/test_truth.py` injects too, and compares with the screens and verbs."""
 CAUSES = {"cause.began", "cause.ended"}
 """What else is wrong with a database while its roles move: nobody who may lead, a store that is late."""
 CALMED: dict[RealEngine, int] = {}
@@ -90,14 +92,15 @@ async def calm(engine: RealEngine) -> None:
 @pytest.mark.parametrize(
     ("fault", "target", "begins", "ends", "more"),
     [
-        ("bad-release", None, ("service.impaired",), ("service.recovered",), set()),
-        ("wrong-dns", None, ("service.impaired",), ("service.recovered",), set()),
-        (
+        pytest.param("bad-release", None, ("service.impaired",), ("service.recovered",), set(), marks=LONG),
+        pytest.param("wrong-dns", None, ("service.impaired",), ("service.recovered",), set(), marks=LONG),
+        pytest.param(
             "kill-node",
             "n3",
             ("node.lost",),
             ("node.back",),
             {"replication.broken", "replication.restored", "source.silent", "source.back", *CAUSES, *SERVICES},
+            marks=LONG,
         ),
         ("cut-replication", "n3", ("replication.broken",), ("replication.restored",), set()),
         ("hang-source", None, ("source.silent",), ("source.back",), {"service.unknown", "service.known"}),

@@ -54,6 +54,7 @@ def test_a_bad_release_goes_back_by_keyboard_with_one_card(lab: LabClient, engin
     print(f"from the fault to the proven recovery: {took:.0f} s")
 
 
+@pytest.mark.torture
 def test_a_bad_release_goes_back_by_a_ramp_by_keyboard(lab: LabClient, engine: RealEngine) -> None:
     asyncio.run(record(engine))
     run = f"R-{len(asyncio.run(engine.client.view('runbooks')).runs) + 1}"

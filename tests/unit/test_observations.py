@@ -215,14 +215,15 @@ def test_a_thousand_alerts_at_once_are_few_entries_with_all_of_them(night: Night
     assert all(len(canonical(body.as_json())) < 256 * 1024 for body in fired)
 
 
-def test_ever_new_alerts_are_collected_into_few_entries_and_forgotten(night: Night) -> None:
+@pytest.mark.parametrize("count", [400, pytest.param(1200, marks=pytest.mark.torture)])
+def test_ever_new_alerts_are_collected_into_few_entries_and_forgotten(night: Night, count: int) -> None:
     night.ticks = 1  # a whole night; fewer looks a second
-    for n in range(1200):
+    for n in range(count):
         night.put(ALERTS, AlertsReading((alert(f"{n:04}"),), True))
         night.sleep(3)
     fired = night.bodies(AlertFired)
     assert len(fired) + len(night.bodies(AlertResolved)) < 150
-    assert sum(len(b.alerts) + b.more for b in fired) > 1100, "those without an entry are counted"  # type: ignore[attr-defined]
+    assert sum(len(b.alerts) + b.more for b in fired) > count - 100, "those without an entry are counted"  # type: ignore[attr-defined]
     night.put(ALERTS, AlertsReading((), True))
     night.sleep(2 * 3600)
     watch = night.states[1]

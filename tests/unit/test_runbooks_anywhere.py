@@ -121,11 +121,11 @@ def anywhere(seeds: range) -> Counter[str]:
 
 
 def test_each_lints_on_every_estate_and_applies_on_some() -> None:
-    told = anywhere(range(120))
+    told = anywhere(range(60))
     for located in WRITTEN:
         name = located.data["runbook"]
-        assert told[name] > 12, told
-        assert told[f"{name} does not apply"] > 12, told
+        assert told[name] > 6, told
+        assert told[f"{name} does not apply"] > 6, told
 
 
 @pytest.mark.torture

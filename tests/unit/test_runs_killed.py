@@ -261,6 +261,13 @@ def sweep(kind: type[Trial], place: Path, points: Sequence[int], *, kept: bool) 
 
 
 @pytest.mark.parametrize("kept", [True, False])
+def test_killed_at_every_entry_before_or_after_it(tmp_path: Path, kept: bool) -> None:
+    """Of two entries one is tried before it is written and the other after it."""
+    assert 22 < sweep(Killed, tmp_path, range(1 + kept, ENTRIES, 2), kept=kept) < ENTRIES // 2
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("kept", [True, False])
 def test_killed_at_every_entry(tmp_path: Path, kept: bool) -> None:
     assert 45 < sweep(Killed, tmp_path, range(1, ENTRIES), kept=kept) < ENTRIES - 1
 
