@@ -59,7 +59,14 @@ def reason_line(reason: ReleaseReason) -> str:
     return f"{MARKS[reason.health]}: {reason.fact}"
 
 
+def undone_first(row: ReleaseRow) -> str:
+    """`needs schema 13 → 12 undone first`, of a release that is safe with that; else empty."""
+    needed = row.standing is ReleaseStanding.OFFERED and row.schema_to
+    return f"needs schema {row.schema_now} → {row.schema_to} undone first" if needed else ""
+
+
 def against(row: ReleaseRow) -> str:
-    """Why it is not safe, what fails first; for one that is, what runs it."""
+    """Why it is not safe, what fails first; for one that is, what is undone first and what runs it."""
     bad = [r for r in row.reasons if r.health is Health.FAIL] + [r for r in row.reasons if r.health is Health.UNKNOWN]
-    return "; ".join(r.fact for r in bad) if bad else "; ".join(r.fact for r in row.reasons[:1])
+    told = [r.fact for r in bad] or [undone_first(row), *(r.fact for r in row.reasons[:1])]
+    return "; ".join(fact for fact in told if fact)

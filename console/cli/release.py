@@ -8,7 +8,7 @@ from console.cli.groups import Listing
 from console.cli.look import SeenView, gather, heading
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import NOTHING, say, say_json, table
-from console.release_text import reason_line, schema_span, standing_text, whole_digest
+from console.release_text import reason_line, schema_span, standing_text, undone_first, whole_digest
 from state.api.releases import ReleaseRecord
 from state.api.views.releases import InstanceRow, ReleaseRow, ReleaseServiceRow, ReleaseStanding, ReleasesView
 from state.api.wire import named
@@ -91,7 +91,7 @@ def _release(row: ReleaseRow) -> list[str]:
         row.reversible_until or NOTHING,
         utc_date(row.recorded_at),
         row.actor,
-        "; ".join(reason.fact for reason in row.reasons if reason.health is not Health.PASS),
+        undone_first(row) or "; ".join(reason.fact for reason in row.reasons if reason.health is not Health.PASS),
     ]
 
 

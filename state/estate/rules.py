@@ -19,7 +19,7 @@ from state.config_files.references import defined
 from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
 from state.estate.addresses import is_ip
-from state.estate.releases import DIGEST_PARAM
+from state.estate.release_problems import release_problems
 from state.estate.route_problems import route_problems
 from state.estate.safety_problems import safety_problems
 from state.estate.site_problems import site_problems
@@ -37,8 +37,8 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
-    every = (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _releases, _limits)
-    for rule in (*every, safety_problems, route_problems, site_problems):
+    every = (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _limits)
+    for rule in (*every, release_problems, safety_problems, route_problems, site_problems):
         yield from rule(located)
 
 
@@ -142,18 +142,6 @@ def _codes(located: Located) -> Iterator[tuple[Path, Problem]]:
     for base, entry in select(located.data, ("checks", "*", "command")):
         if isinstance(entry, dict) and entry.get("on") in sends:
             yield from _without_one(located, base, {"pass": [0], "fail": [1]}, message)
-
-
-def _releases(located: Located) -> Iterator[tuple[Path, Problem]]:
-    """What deploys an artifact again takes its digest, and is proven by a reading."""
-    for path, name in select(located.data, ("services", "*", "releases", "redeploy")):
-        command = at(located.data, ("commands", name)) if isinstance(name, str) else None
-        if not isinstance(command, dict):
-            continue  # told by another rule
-        if DIGEST_PARAM not in (at(command, ("params",)) or {}):
-            yield path, located.problem(path, shown((), name), "a command with the parameter digest")
-        elif not isinstance(command.get("read"), dict):
-            yield path, located.problem(path, shown((), name), "a command with a read, which proves what runs")
 
 
 def _without_one(

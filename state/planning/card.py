@@ -80,7 +80,10 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
         ),
         sessions_cut=None if None in sessions else sum(s for s in sessions if s is not None),
         undo=tuple(_undo(one, context.build) for one in acting if not one.step.ends),
-        diffs=tuple(d for one in acting if not one.step.ends for d in one.preview.diffs if d.before != d.after),
+        diffs=(
+            *draft.diffs,
+            *(d for one in acting if not one.step.ends for d in one.preview.diffs if d.before != d.after),
+        ),
         facts=(
             *_deeds(seen, acting),
             *_conditions(draft),

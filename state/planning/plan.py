@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from state.api.card import Card, Confirm, Rule
+from state.api.card import Card, Confirm, Diff, Rule
 from state.api.requests import PlanRequest, Typed
 from state.changes.model import Change, Preview, RestsOnChecks, Risk, Unsettles
 from state.errors import Refused
@@ -31,7 +31,7 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What is to be planned, before anything was read. `retry_of` is (run, step instance key) for a retry.
-    `rules` are verdicts on the plan as a whole."""
+    `rules` are verdicts on the plan as a whole, `diffs` what it changes beside what its changes say themselves."""
 
     title: str
     steps: tuple[PlannedStep, ...]
@@ -42,6 +42,7 @@ class Draft:
     retry_of: tuple[str, str] | None = None
     request: PlanRequest | None = None
     rules: tuple[Rule, ...] = ()
+    diffs: tuple[Diff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ from state.api.card import CardWarning, Rule, WarningKind
 from state.api.views.releases import ReasonKind
 from state.changes.safety import effects_of
 from state.estate.model import Estate, ServiceTrafficEntry
+from state.estate.releases import SERVICE_PARAM, VERSION_PARAM
 from state.health import Health
 from state.planning.plan import Seen
-from state.verdicts.instances import Instance
+from state.verdicts.instances import Instance, SchemaFinding, fit
 from state.verdicts.releases import ReleasesVerdict
+from state.verdicts.schema_undo import against_undo, sharing, undo_spec
 from state.verdicts.traffic import after_effect, shares
+from state.world.release_parts import schema_key
 
 FITS = "release-fits"
 KINDS = (ReasonKind.SCHEMA, ReasonKind.MARKER, ReasonKind.BLOCKER, ReasonKind.NEED)
@@ -20,6 +23,8 @@ KINDS = (ReasonKind.SCHEMA, ReasonKind.MARKER, ReasonKind.BLOCKER, ReasonKind.NE
 FLIP, SHARE, ROUTE = "backend.flip", "backend.share", "backend.route"
 GROUPS = (FLIP, ROUTE, SHARE, "backend.weights", "backend.leave-site")
 """Changes that lead traffic to a group. What sets one server by hand is told on the card and not refused."""
+UNDOERS: Mapping[str, str] = {"command": "command.run", "call": "http.call", "statement": "sql.call"}
+"""The kind of change that undoes migrations, by what the estate names for it."""
 MORE = 0.002
 """By less a share is not more: it is what whole weights leave."""
 
@@ -27,9 +32,21 @@ Verdicts = Mapping[str, ReleasesVerdict]
 
 
 def fits_rules(seen: Sequence[Seen], estate: Estate, verdicts: Verdicts) -> tuple[Rule, ...]:
-    """Of each change that leads traffic to a group whether what takes it fits the schema and goes with what it
-    needs."""
-    return tuple(rule for one in seen if one.change.spec.kind in GROUPS for rule in _rules(one, estate, verdicts))
+    """Of each change that leads traffic to a group whether what takes it fits the schema and goes with what it needs;
+    of each that undoes migrations whether what serves runs on the schema that it leaves. A schema counts from the
+    change on that leaves it."""
+    found: list[Rule] = []
+    at: dict[str, str] = {}
+    moved = False
+    for one in seen:
+        undone = undone_by(one, estate, verdicts)
+        for name, version in () if moved else undone.items():
+            found += _of_undo(name, version, verdicts[name])
+        if one.change.spec.kind in GROUPS:
+            found += _rules(one, estate, verdicts, at)
+            moved = True
+        at |= undone
+    return tuple(dict.fromkeys(found))
 
 
 def fits_warnings(seen: Sequence[Seen], estate: Estate, verdicts: Verdicts) -> tuple[CardWarning, ...]:
@@ -38,33 +55,69 @@ def fits_warnings(seen: Sequence[Seen], estate: Estate, verdicts: Verdicts) -> t
         CardWarning(WarningKind.EFFECT, rule.subject, f"{one.change.name} would have more traffic: {rule.fact}")
         for one in seen
         if one.change.spec.kind not in GROUPS
-        for rule in _rules(one, estate, verdicts)
+        for rule in _rules(one, estate, verdicts, {})
         if not rule.passed
     )
 
 
-def _rules(one: Seen, estate: Estate, verdicts: Verdicts) -> Iterator[Rule]:
+def undone_by(one: Seen, estate: Estate, verdicts: Verdicts) -> dict[str, str]:
+    """The services whose schema a change takes back to an older version, as the estate says, and that version."""
+    spec = one.change.spec
+    found: dict[str, str] = {}
+    for name, verdict in verdicts.items():
+        undo = undo_spec(estate, name)
+        if undo is None or one.preview.already or spec.kind != UNDOERS[undo[0]] or spec.args.get(undo[0]) != undo[1]:
+            continue
+        values = spec.args.get("args", {})
+        version, now = str(values.get(VERSION_PARAM, "")), schema_key(verdict.truth.schema.version)
+        key = schema_key(version)
+        elsewhere = str(values.get(SERVICE_PARAM, name)) not in (name, *sharing(estate, name))
+        if key is not None and not elsewhere and (now is None or key < now):
+            found[name] = version
+    return found
+
+
+def _of_undo(name: str, version: str, verdict: ReleasesVerdict) -> Iterator[Rule]:
+    assert verdict.undoing is not None, "the estate says what undoes it"
+    health, fact = against_undo(verdict.truth.schema, version, verdict.undoing)
+    if health is Health.FAIL:
+        way_out = verdict.rollback.forward or f"Go back by its release: recovery rollback {name}"
+        yield Rule(FITS, False, fact, way_out, subject=name)
+    elif health is Health.PASS:
+        yield Rule(FITS, True, fact, subject=name)
+
+
+def _rules(one: Seen, estate: Estate, verdicts: Verdicts, at: Mapping[str, str]) -> Iterator[Rule]:
+    """`at` has the schemas that earlier changes of the plan leave."""
     for name, verdict in verdicts.items():
         traffic = estate.services[name].traffic
         led = _led(one, name, traffic, verdict) if traffic is not None and not one.preview.already else ()
-        found = [(each, _against(each, verdict)) for each in led]
-        wrong = next(((each, fact) for each, fact in found if fact), None)
+        version = at.get(name, "")
+        found = [(each, _against(each, verdict, version), _fits(each, version)) for each in led]
+        wrong = next(((each, fact) for each, fact, _ in found if fact), None)
         if wrong is not None:
             way_out = verdict.rollback.forward or f"Go back by its release: recovery rollback {name}"
             yield Rule(FITS, False, wrong[1] or "", way_out, subject=f"{name} {wrong[0].version}")
-        elif found and all(fact == "" and each.fits is Health.PASS for each, fact in found):
-            version = found[0][0].version
-            yield Rule(FITS, True, f"{version} fits the schema that is there", subject=f"{name} {version}")
+        elif found and all(fact == "" and fits is Health.PASS for _, fact, fits in found):
+            release, on = found[0][0].version, f"schema {version}" if version else "the schema that is there"
+            yield Rule(FITS, True, f"{release} fits {on}", subject=f"{name} {release}")
 
 
-def _against(each: Instance, verdict: ReleasesVerdict) -> str | None:
+def _fits(each: Instance, version: str) -> Health:
+    """Whether an instance's release runs on the schema that is there, or on another version."""
+    if not version:
+        return each.fits
+    return fit(each.release, SchemaFinding(version, "", True)) if each.release is not None else Health.UNKNOWN
+
+
+def _against(each: Instance, verdict: ReleasesVerdict, version: str) -> str | None:
     """What fails of an instance's release; None where its release is not known."""
     judged = verdict.rollback.of(each.digest)
     if judged is None:
         return None
     wrong = [r.fact for r in judged.against if r.kind in KINDS and r.health is Health.FAIL]
-    if judged.fits is Health.FAIL:
-        wrong = wrong or [f"{judged.release.version} does not run on schema {verdict.truth.schema.version}"]
+    if _fits(each, version) is Health.FAIL:
+        wrong = wrong or [f"{judged.release.version} does not run on schema {version or verdict.truth.schema.version}"]
     return "; ".join(wrong)
 
 

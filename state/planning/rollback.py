@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from state.api.card import Rule
+from state.api.card import Diff, Rule
 from state.api.requests import PlanRollback
 from state.api.views.releases import ReasonKind, ReleaseStanding, Way
 from state.changes.registry import change_kind
@@ -17,14 +17,16 @@ from state.estate.model import Estate, Service
 from state.estate.releases import DIGEST_PARAM
 from state.health import Health
 from state.planning.plan import Draft
-from state.planning.release_fits import FLIP, ROUTE, SHARE
+from state.planning.release_fits import FLIP, ROUTE, SHARE, UNDOERS
 from state.runs.steps import PlannedStep
 from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.rollback import TURNS, WayBack
+from state.verdicts.schema_undo import undo_args, undo_spec
 from state.world.release_parts import Release, is_digest
 
 RULES: Mapping[ReasonKind, str] = {
     ReasonKind.SCHEMA: "release-schema",
+    ReasonKind.UNDO: "release-undo",
     ReasonKind.MARKER: "release-marker",
     ReasonKind.BLOCKER: "release-blocker",
     ReasonKind.NEED: "release-need",
@@ -61,7 +63,10 @@ def rollback_draft(request: PlanRollback, estate: Estate, verdicts: Mapping[str,
     steps = tuple(_numbered(_steps(name, service, chosen, verdict, estate, ramp=request.ramp)))
     asked = replace(request, to=release.digest)
     title = f"Roll {name} back to {release.label}" + (" by a ramp" if request.ramp else "")
-    return Draft(title, steps, service=name, budget=service.rto, request=asked, rules=tuple(rules))
+    now, to = verdict.truth.schema.version, chosen.schema_to
+    diffs = (Diff(f"schema of {name}", now, to),) if to else ()
+    title += f" after schema {now} → {to}" if to else ""
+    return Draft(title, steps, service=name, budget=service.rto, request=asked, rules=tuple(rules), diffs=diffs)
 
 
 def _chosen(name: str, to: str, verdict: ReleasesVerdict) -> WayBack:
@@ -106,8 +111,11 @@ def _nothing(name: str, verdict: ReleasesVerdict) -> Refused:
 def _steps(
     name: str, service: Service, chosen: WayBack, verdict: ReleasesVerdict, estate: Estate, *, ramp: bool
 ) -> Iterator[PlannedStep]:
-    """First that it still fits, by readings of that moment; then each balancer; then the proof."""
+    """First that it still fits, by readings of that moment, where migrations are undone after them; then each balancer;
+    then the proof."""
     release = chosen.release
+    if chosen.schema_to:
+        yield from _schema_first(name, chosen, verdict, estate)
     fits = {
         "service": name,
         "version": release.version,
@@ -142,6 +150,25 @@ def _steps(
     title = f"{name} is within its objectives, ten times in a row"
     healthy = _check("healthy", "service.healthy", {"service": name}, title, 120.0, "pause", samples=10, every=2.0)
     yield healthy
+
+
+def _schema_first(name: str, chosen: WayBack, verdict: ReleasesVerdict, estate: Estate) -> Iterator[PlannedStep]:
+    """What serves runs on the older schema too, then the migrations are undone, then it reads that version. The traffic
+    moves after all three; where one is not as wanted, the run stands before it."""
+    spec, ways, version = undo_spec(estate, name), verdict.undoing, chosen.schema_to
+    assert spec is not None, "a way back over an older schema has what undoes migrations"
+    assert ways is not None, "and the services on it"
+    now = verdict.truth.schema.version
+    running = {user.service: [each.digest for each in user.releases] for user in ways.users}
+    args = {"service": name, "now": now, "version": version, "running": running}
+    title = f"The schema is at {now}, and what serves runs on {version} too"
+    yield _check("undoable", "schema.undoable", args, title, 20.0, "stop")
+    what, undoer, _ = spec
+    kind = UNDOERS[what]
+    change = {what: undoer, "args": undo_args(estate, name, now, version)}
+    yield _change("schema", kind, change, f"Undo the schema of {name} from {now} to {version}", 0.0, "pause")
+    at = {"service": name, "version": version}
+    yield _check("schema-at", "schema.at", at, f"The schema of {name} is at {version}", 30.0, "pause", samples=2)
 
 
 def _flips(backend: str, to: Mapping[str, str], version: str) -> Iterator[PlannedStep]:

@@ -84,7 +84,7 @@ class Judgement:
     def releases(self) -> Mapping[str, ReleasesVerdict]:
         """The verdicts on the releases of every service that has any."""
         return {
-            name: releases_verdict(self.estate, name, self.world, self.now_mono, self.released.get(name, ()))
+            name: releases_verdict(self.estate, name, self.world, self.now_mono, self.released)
             for name in self.estate.services
             if has_releases(self.estate, name, self.released)
         }

@@ -13,6 +13,7 @@ from state.verdicts.instances import AtBalancer, Instance, ServiceTruth, asked, 
 from state.verdicts.own_checks import own_verdict
 from state.verdicts.rollback import RollbackFacts, RollbackVerdict, Warm, WayBack, rollback_verdict
 from state.verdicts.routing import routed
+from state.verdicts.schema_undo import SchemaUndoing, sharing, undo_spec, undoing
 from state.verdicts.traffic import reason_word, state_word
 from state.world.balancer_parts import BalancerReading
 from state.world.release_parts import Release, short_digest
@@ -24,13 +25,15 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class ReleasesVerdict:
-    """What a service runs and where it could go back to; `said` is the short verdict in words."""
+    """What a service runs and where it could go back to; `said` is the short verdict in words. `undoing` is what undoes
+    migrations of its schema."""
 
     truth: ServiceTruth
     rollback: RollbackVerdict
     health: Health
     said: str
     running: str
+    undoing: SchemaUndoing | None = None
 
     @property
     def offered(self) -> WayBack | None:
@@ -44,10 +47,15 @@ def has_releases(estate: Estate, name: str, released: Mapping[str, Sequence[Rele
 
 
 def releases_verdict(
-    estate: Estate, name: str, world: World, now_mono: float, releases: tuple[Release, ...]
+    estate: Estate, name: str, world: World, now_mono: float, released: Mapping[str, tuple[Release, ...]]
 ) -> ReleasesVerdict:
-    """The verdict on one service, by fresh readings."""
+    """The verdict on one service, by fresh readings; `released` are the releases that were recorded of each."""
+    releases = released.get(name, ())
     truth = service_truth(estate, name, world, now_mono, releases)
+    back: SchemaUndoing | None = None
+    if undo_spec(estate, name) is not None:
+        others = {n: service_truth(estate, n, world, now_mono, released.get(n, ())) for n in sharing(estate, name)}
+        back = undoing(estate, name, {name: truth, **others}, released)
     entry = estate.services[name].releases
     needs = entry.needs if entry is not None else ()
     names = {*needs, *(need for each in releases for need in each.needs)}
@@ -62,9 +70,10 @@ def releases_verdict(
         needs=needs,
         redeploy=(entry.redeploy or "") if entry is not None else "",
         turn=Way.FLIP if traffic is None or traffic.routes is None else Way.MAP,
+        undoing=back,
     )
     rollback = rollback_verdict(facts)
-    return ReleasesVerdict(truth, rollback, *_said(truth), _running(truth, releases))
+    return ReleasesVerdict(truth, rollback, *_said(truth), _running(truth, releases), back)
 
 
 def _said(truth: ServiceTruth) -> tuple[Health, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from state.api.views.releases import ReasonKind, ReleaseReason, ReleaseStanding, Way
 from state.health import Health
 from state.verdicts.instances import SchemaFinding, fit
+from state.verdicts.schema_undo import SchemaUndoing, schema_back
 from state.world.release_parts import Release, schema_key
 
 EVERY = float("inf")
@@ -35,7 +36,7 @@ class RollbackFacts:
     `releases` are those recorded, the oldest first. `running` are the digests that carry traffic, `blind` says what
     carries some and is not known. `warm` is by digest. `checks` have the verdict and words of the estate's own checks;
     `needs` are those that every return needs. `redeploy` is the command that deploys an artifact again. `turn` is how
-    traffic gets to another colour.
+    traffic gets to another colour. `undoing` is what undoes migrations, None where nothing does.
     """
 
     releases: tuple[Release, ...]
@@ -47,6 +48,7 @@ class RollbackFacts:
     needs: tuple[str, ...] = ()
     redeploy: str = ""
     turn: Way = Way.FLIP
+    undoing: SchemaUndoing | None = None
 
 
 TURNS = (Way.FLIP, Way.MAP)
@@ -55,7 +57,8 @@ TURNS = (Way.FLIP, Way.MAP)
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
-    """One release and its verdict. `to` is the colour at each balancer where the way leads to one."""
+    """One release and its verdict. `to` is the colour at each balancer where the way leads to one. `schema_to` is the
+    older schema to which migrations are undone first; empty: none is."""
 
     release: Release
     standing: ReleaseStanding
@@ -63,6 +66,7 @@ class WayBack:
     to: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[ReleaseReason, ...] = ()
     fits: Health = Health.UNKNOWN
+    schema_to: str = ""
 
     @property
     def against(self) -> tuple[ReleaseReason, ...]:
@@ -112,12 +116,15 @@ def _judged(release: Release, facts: RollbackFacts, newest: int | None, *, open_
     warm = facts.warm.get(release.digest, Warm(Health.FAIL, "no colour runs it"))
     way, runs = _way(warm, facts, known=newest is not None)
     needs = (*facts.needs, *release.needs)
-    reasons = (runs, *held_against(release, later, facts.schema, needs, facts.checks))
+    back = schema_back(release, later, facts.schema, facts.undoing)
+    about = schema_reasons(release, facts.schema) if back is None else back.reasons
+    reasons = (runs, *about, *held_against(later, facts.schema, needs, facts.checks))
     found = {each.health for each in reasons}
     standing = ReleaseStanding.OFFERED
     if found != {Health.PASS}:
         standing = ReleaseStanding.BLOCKED if Health.FAIL in found else ReleaseStanding.UNKNOWN
-    return WayBack(release, standing, way, warm.to if way in TURNS else {}, reasons, fits)
+    to = warm.to if way in TURNS else {}
+    return WayBack(release, standing, way, to, reasons, fits, back.version if back is not None else "")
 
 
 def _way(warm: Warm, facts: RollbackFacts, *, known: bool) -> tuple[Way, ReleaseReason]:
@@ -132,18 +139,18 @@ def _way(warm: Warm, facts: RollbackFacts, *, known: bool) -> tuple[Way, Release
 
 
 def held_against(
-    release: Release,
     later: Sequence[Release],
     schema: SchemaFinding,
     needs: Sequence[str],
     checks: Mapping[str, tuple[Health, str]],
 ) -> tuple[ReleaseReason, ...]:
-    """Everything but what runs it: the schema, what later releases say, and the checks that must pass."""
-    return (
-        *_of_schema(release, schema, fit(release, schema)),
-        *(reason for each in later for reason in _of_later(each, schema)),
-        *_of_needs(needs, checks),
-    )
+    """Everything but what runs it and its schema: what later releases say, and the checks that must pass."""
+    return (*(reason for each in later for reason in _of_later(each, schema)), *_of_needs(needs, checks))
+
+
+def schema_reasons(release: Release, schema: SchemaFinding) -> tuple[ReleaseReason, ...]:
+    """Whether the schema that is there is in its range; nothing where neither is said."""
+    return tuple(_of_schema(release, schema, fit(release, schema)))
 
 
 def _of_schema(release: Release, schema: SchemaFinding, fits: Health) -> Iterator[ReleaseReason]:
@@ -208,6 +215,8 @@ def _fails_first(reason: ReleaseReason) -> int:
 PLACES = tuple(ReleaseStanding(name) for name in ("offered", "unknown", "blocked", "serves", "newer"))
 
 
-def _place(candidate: WayBack) -> tuple[int, bool, int]:
-    """Those that are offered first; of equal ones the newest, which changes least; a flip before a deployment."""
-    return PLACES.index(candidate.standing), candidate.way not in TURNS, -candidate.release.order
+def _place(candidate: WayBack) -> tuple[int, bool, bool, int]:
+    """Those that are offered first; those that leave the schema as it is before others, a flip before a deployment; of
+    equal ones the newest, which changes least."""
+    undone, deployed = bool(candidate.schema_to), candidate.way not in TURNS
+    return PLACES.index(candidate.standing), undone, deployed, -candidate.release.order

@@ -95,10 +95,10 @@ def _releases(name: str, verdict: ReleasesVerdict) -> Iterator[ReleaseRow]:
     for each in verdict.rollback.candidates:
         back = each.standing in GOES_BACK
         place += back
-        yield _release(name, each, place if back else 0, verdict.truth.sources)
+        yield _release(name, each, place if back else 0, verdict)
 
 
-def _release(name: str, each: WayBack, place: int, sources: tuple[str, ...]) -> ReleaseRow:
+def _release(name: str, each: WayBack, place: int, verdict: ReleasesVerdict) -> ReleaseRow:
     release = each.release
     return ReleaseRow(
         key=f"{name}/{release.digest}",
@@ -117,5 +117,7 @@ def _release(name: str, each: WayBack, place: int, sources: tuple[str, ...]) -> 
         place=place,
         fits=each.fits,
         reasons=each.reasons,
-        sources=sources,
+        sources=verdict.truth.sources,
+        schema_now=verdict.truth.schema.version if each.schema_to else "",
+        schema_to=each.schema_to,
     )

@@ -81,6 +81,8 @@ ALL: dict[str, dict[str, Any]] = {
         "needs": ("queue",),
     },
     "release.running": {"service": "checkout", "digest": DIGEST},
+    "schema.at": {"service": "checkout", "version": "12"},
+    "schema.undoable": {"service": "checkout", "now": "12", "version": "11", "running": {"checkout": (DIGEST,)}},
 }  # fmt: skip
 TRAFFIC = ESTATE.services["checkout"].traffic
 assert TRAFFIC is not None
@@ -182,6 +184,8 @@ def test_arguments_are_strict(kind: str) -> None:
         ("own.check", {"check": "nope"}),
         ("release.fits", {"service": "nope"}),
         ("release.running", {"service": "nope"}),
+        ("schema.at", {"service": "nope"}),
+        ("schema.undoable", {"service": "nope"}),
     ],
 )
 def test_unknown_names_are_not_found(world: World, kind: str, changed: dict[str, str]) -> None:
@@ -270,6 +274,18 @@ def test_dns(world: World) -> None:
     put(world, "dns:shop.example@127.0.0.1:53", DnsReading("shop.example", "127.0.0.1:53", 1, {}))
     answer = ask(world, "dns.answers")
     assert (answer.health, answer.evidence) == (Health.FAIL, ("127.0.0.1:53: no answer",))
+
+
+def test_the_schema_and_what_serves_on_it(world: World) -> None:
+    assert ask(world, "schema.at", version="12.0").health is Health.PASS, "zeros at the end count nothing"
+    assert ask(world, "schema.at", version="13").health is Health.FAIL
+    other = {"checkout": (f"sha256:{'2' * 64}",)}
+    assert ask(world, "schema.undoable", running=other).health is Health.FAIL
+    assert ask(world, "schema.undoable", now="13").health is Health.FAIL
+    put(world, "version:versions/west", VersionReading("west", "", "v41", "", 1.0, "it tells no digest"))
+    assert ask(world, "schema.undoable").health is Health.UNKNOWN
+    blackhole(world, "schema:checkout")
+    assert ask(world, "schema.at").health is Health.UNKNOWN
 
 
 def test_a_balancer_or_probe_that_is_not_read_yet_fails_no_service(world: World) -> None:

@@ -31,10 +31,11 @@ class Way(StrEnum):
 
 
 class ReasonKind(StrEnum):
-    """What a reason is about: the range of schemas, the marker of a later release, what a later release says against
-    it, a check that must pass, what would run it, and what serves now."""
+    """What a reason is about: the range of schemas, what undoes the migrations after it, the marker of a release, what
+    a later release says against it, a check that must pass, what would run it, and what serves now."""
 
     SCHEMA = "schema"
+    UNDO = "undo"
     MARKER = "marker"
     BLOCKER = "blocker"
     NEED = "need"
@@ -54,7 +55,9 @@ class ReleaseReason:
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
     """One release of a service, keyed `service/digest`. `place` orders those that the service could go back to, the
-    best one first; 0 for the others. `fits` is whether it runs on the schema that is there."""
+    best one first; 0 for the others. `fits` is whether it runs on the schema that is there; where it does not, and
+    runs on an older one to which the migrations after it would be undone first, these are `schema_now` and
+    `schema_to`."""
 
     key: str
     service: str
@@ -73,6 +76,8 @@ class ReleaseRow:
     fits: Health
     reasons: tuple[ReleaseReason, ...]
     sources: tuple[str, ...]
+    schema_now: str = ""
+    schema_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
