@@ -2,7 +2,7 @@
 
     GET /status · GET /faults · POST /faults/NAME {target, seconds} · DELETE /faults/NAME
     PUT /links/NAME {mode, delay} · GET /orders/lost · POST /down
-    GET /nodes/NAME · POST /nodes/NAME/fence, rejoin or rebuild
+    GET /nodes/NAME · POST /nodes/NAME/fence, rejoin or rebuild · GET /schema · POST /schema/VERSION
 
 Errors are 404 (no such fault, link or node), 409 (not possible now), 400 (malformed), 504 (not confirmed), each with
 {"error": text}.
@@ -25,6 +25,7 @@ from adapters.lab.faults.schedule import FaultSchedule
 from adapters.lab.links.links import Mode
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.nodes import NodeActs
+from adapters.lab.schema_moves import SchemaMoves
 from adapters.lab.services.load import Load
 from state.config_files.suggestions import not_found
 
@@ -90,6 +91,8 @@ class LabControl:
         app.router.add_get("/nodes/{name}", self._node_state)
         for act in ("fence", "rejoin", "rebuild"):
             app.router.add_post(f"/nodes/{{name}}/{{act:{act}}}", self._act_on_node)
+        app.router.add_get("/schema", self._schema)
+        app.router.add_post(r"/schema/{version:[0-9]{1,9}}", self._move_schema)
         app.router.add_get("/orders/lost", self._lost)
         app.router.add_post("/down", self._go_down)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -149,6 +152,13 @@ class LabControl:
         acts, name = self._nodes(), request.match_info["name"]
         act = {"fence": acts.fence, "rejoin": acts.rejoin, "rebuild": acts.rebuild}[request.match_info["act"]]
         return web.json_response({"done": await act(name)})
+
+    async def _schema(self, _request: web.Request) -> web.Response:
+        return web.json_response({"version": await SchemaMoves(self._live()[2]).version()})
+
+    async def _move_schema(self, request: web.Request) -> web.Response:
+        done = await SchemaMoves(self._live()[2]).move(int(request.match_info["version"]))
+        return web.json_response({"done": done})
 
     async def _lost(self, _request: web.Request) -> web.Response:
         """Compare the acknowledged orders with the primary."""

@@ -33,6 +33,8 @@ Tree = dict[str, object]
 SCHEMA_QUERY = "select max(version) from schema_migrations"
 HARD_STOP = "3s"
 """As in HAProxy's configuration, `config/lab/haproxy.cfg`."""
+MIGRATE = "migrate-checkout"
+SCHEMA: Tree = {"database": SCOPE, "query": SCHEMA_QUERY, "undo": {"command": MIGRATE}}
 NODE_ACTS = ("fence", "rejoin", "rebuild")
 """What the estate can do at the host of a node."""
 
@@ -53,7 +55,10 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
         },
         "services": _services(present, monitors) if {"apps", "haproxy"} <= present else {},
         "databases": _databases(topology, managed="patroni" in present) if "postgres" in present else {},
-        "commands": _commands(control, topology.nodes) if {"postgres", "patroni"} <= present else {},
+        "commands": {
+            **(_node_commands(control, topology.nodes) if {"postgres", "patroni"} <= present else {}),
+            **(_schema_command(control) if {"postgres", "apps", "haproxy"} <= present else {}),
+        },
         "balancers": _balancers(topology) if "haproxy" in present else {},
         "zones": {ZONE: _zone(topology)} if "dns" in present else {},
         "monitors": monitors,
@@ -79,7 +84,7 @@ def _services(present: set[str], monitors: Tree) -> Tree:
             "traffic": {**_traffic("checkout"), "colours": dict(COLOURS)},
             "objectives": {"error_ratio": "1%", "p99": "300ms"},
             "metrics": {"monitors": list(sources), "service": "checkout"},
-            **({"releases": {"schema": {"database": SCOPE, "query": SCHEMA_QUERY}}} if database else {}),
+            **({"releases": {"schema": dict(SCHEMA)}} if database else {}),
         },
         "catalog": {
             "tier": 2,
@@ -135,7 +140,7 @@ def _database(topology: Topology, nodes: Mapping[str, Node], scope: str, *, mana
     }
 
 
-def _commands(control: Path, nodes: Iterable[str]) -> Tree:
+def _node_commands(control: Path, nodes: Iterable[str]) -> Tree:
     """What an operator's scripts do at a node's host; they ask the lab's supervisor, whose children the nodes are."""
 
     def argv(act: str) -> list[str]:
@@ -149,6 +154,26 @@ def _commands(control: Path, nodes: Iterable[str]) -> Tree:
         return {"node": {"kind": "choice", "choices": list(names)}}
 
     return {f"{act}-node": {"argv": argv(act), "params": params(), **more[act]} for act in NODE_ACTS}
+
+
+def _schema_command(control: Path) -> Tree:
+    """What migrates checkout's schema, down and, by its undo, up again."""
+
+    def argv(act: str) -> list[str]:
+        return [*python("adapters.lab.schema_command", str(control), act), "${version}"]
+
+    version = {"kind": "text", "pattern": "[0-9]{1,9}"}
+    command: Tree = {
+        "title": "Migrate checkout's schema",
+        "argv": argv("to"),
+        "params": {"version": version, "from": version},
+        "read": {"argv": argv("at"), "done": [0], "not_done": [1]},
+        "undo": {"command": MIGRATE, "args": {"version": "${from}", "from": "${version}"}},
+        "services": ["checkout"],
+        "downtime": "none",
+        "loses_data": False,
+    }
+    return {MIGRATE: command}
 
 
 def _balancers(topology: Topology) -> Tree:

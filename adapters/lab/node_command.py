@@ -6,40 +6,13 @@ runs, with 1 when something does, and with 2 when that is not known, as the othe
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
 import sys
-from typing import Any
+
+from adapters.lab.command_asking import UNKNOWN, told
 
 USAGE = "usage: python -m adapters.lab.node_command CONTROL fence|rejoin|rebuild|state NODE"
 LONGEST = {"fence": 30.0, "rejoin": 110.0, "rebuild": 110.0, "state": 3.0}
 """Seconds that an act may take."""
-UNKNOWN = 2
-
-
-class _Control(http.client.HTTPConnection):
-    """HTTP over the lab's control socket."""
-
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__("lab", timeout=seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def _ask(path: str, act: str, node: str) -> dict[str, Any]:
-    control = _Control(path, LONGEST[act])
-    try:
-        method, place = ("GET", f"/nodes/{node}") if act == "state" else ("POST", f"/nodes/{node}/{act}")
-        control.request(method, place)
-        told: dict[str, Any] = json.loads(control.getresponse().read())
-        return told
-    finally:
-        control.close()
 
 
 def main(argv: list[str]) -> int:
@@ -48,19 +21,15 @@ def main(argv: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return UNKNOWN
     path, act, node = argv
-    try:
-        told = _ask(path, act, node)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        print(f"the lab does not answer: {error or type(error).__name__}", file=sys.stderr)
-        return UNKNOWN
-    if "error" in told:
-        print(told["error"], file=sys.stderr)
+    method, place = ("GET", f"/nodes/{node}") if act == "state" else ("POST", f"/nodes/{node}/{act}")
+    answer = told(path, method, place, LONGEST[act])
+    if answer is None:
         return UNKNOWN
     if act != "state":
-        print(told["done"])
+        print(answer["done"])
         return 0
-    runs = bool(told["postgres"])
-    print(f"PostgreSQL on {node} {'runs' if runs else 'is stopped'}, its Patroni: {told['agent']}")
+    runs = bool(answer["postgres"])
+    print(f"PostgreSQL on {node} {'runs' if runs else 'is stopped'}, its Patroni: {answer['agent']}")
     return 1 if runs else 0
 
 

@@ -21,7 +21,7 @@ from state.planning.release_fits import FLIP, ROUTE, SHARE, UNDOERS
 from state.runs.steps import PlannedStep
 from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.rollback import TURNS, WayBack
-from state.verdicts.schema_undo import undo_args, undo_spec
+from state.verdicts.schema_undo import run_on, undo_args, undo_spec
 from state.world.release_parts import Release, is_digest
 
 RULES: Mapping[ReasonKind, str] = {
@@ -159,8 +159,7 @@ def _schema_first(name: str, chosen: WayBack, verdict: ReleasesVerdict, estate: 
     assert spec is not None, "a way back over an older schema has what undoes migrations"
     assert ways is not None, "and the services on it"
     now = verdict.truth.schema.version
-    running = {user.service: [each.digest for each in user.releases] for user in ways.users}
-    args = {"service": name, "now": now, "version": version, "running": running}
+    args = {"service": name, "now": now, "version": version, "running": run_on(ways, version)}
     title = f"The schema is at {now}, and what serves runs on {version} too"
     yield _check("undoable", "schema.undoable", args, title, 20.0, "stop")
     what, undoer, _ = spec

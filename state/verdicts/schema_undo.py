@@ -15,7 +15,7 @@ from state.estate.arguments import ArgSpec
 from state.estate.model import Estate
 from state.estate.releases import FROM_PARAM, SERVICE_PARAM, VERSION_PARAM, SchemaEntry, SchemaUndo
 from state.health import Health
-from state.verdicts.instances import SchemaFinding, ServiceTruth, schema_of
+from state.verdicts.instances import SchemaFinding, ServiceTruth, fit, schema_of
 from state.world.release_parts import Release, schema_key, short_digest
 
 Key = tuple[int, ...]
@@ -160,6 +160,18 @@ def against_undo(schema: SchemaFinding, version: str, ways: SchemaUndoing) -> tu
     if doubt:
         return Health.UNKNOWN, f"whether what serves runs on schema {version} is not known: {doubt}"
     return Health.PASS, f"what serves runs on schema {version}"
+
+
+def run_on(ways: SchemaUndoing, version: str) -> dict[str, list[str]]:
+    """Of each service on the schema the recorded releases, by digest, that run on a version: it does not follow what
+    serves, which may be another one of them a moment later."""
+    schema = SchemaFinding(version, "", True)
+    return {
+        user.service: [
+            each.digest for each in ways.recorded if each.service == user.service and fit(each, schema) is Health.PASS
+        ]
+        for user in ways.users
+    }
 
 
 def _doubts(users: Sequence[SchemaUser]) -> Iterator[str]:

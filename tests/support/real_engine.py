@@ -63,6 +63,8 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
     for section, key in (("databases", "releases"), ("monitors", "metrics")):
         for service in tree["services"].values() if not tree[section] else ():
             service.pop(key, None)
+    for command in tree["commands"].values():
+        command["services"] = [name for name in command.get("services", ()) if name in tree["services"]]
     for service in tree["services"].values():
         service["depends_on"] = [d for d in service["depends_on"] if d in tree["services"] or d in tree["databases"]]
     return tree

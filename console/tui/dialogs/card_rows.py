@@ -16,6 +16,7 @@ from state.health import Health
 from state.text import cells
 
 LABEL_WIDTH = 12
+WIDEST_BEFORE = 24
 WIDEST_SUBJECT = 44
 STYLES = {Health.FAIL: FAIL, Health.WARN: WARN, Health.UNKNOWN: UNKNOWN}
 
@@ -63,9 +64,9 @@ def _flow(lines: Sequence[CardLine], glyphs: Glyphs) -> Flow:
 
 
 def _diffs(lines: Sequence[CardLine], glyphs: Glyphs) -> list[Row]:
-    """Each object before and after, in columns; numbers are right-aligned."""
+    """Each object before and after, in columns; numbers are right-aligned. Long texts have no part in their width."""
     width = min(WIDEST_SUBJECT, max(cells(line.label) for line in lines)) + 2
-    room = max(cells(line.before) for line in lines)
+    room = max((n for n in (cells(line.before) for line in lines) if n <= WIDEST_BEFORE), default=0)
     rows: list[Row] = []
     for line in lines:
         gap = " " * (room - cells(line.before))
