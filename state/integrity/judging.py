@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from state.health import Health
 from state.integrity.model import IntegrityAsked, IntegrityFacts, IntegrityFinding, ServerFacts, SlotFacts
@@ -59,6 +59,8 @@ AS_LARGE = (
     "max_locks_per_transaction",
 )
 """On a standby these must not be below the primary's: its replay stops."""
+NAMED = 3
+"""Indexes that are named where there are many."""
 UNPROVEN = {
     "not validated": "rows from before were never looked at",
     "not enforced": "rows are never looked at",
@@ -180,6 +182,11 @@ def _collations(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
         for database, facts in node.databases.items():
             for collation, (recorded, actual) in facts.collations.items():
                 seen.setdefault((database, collation), {})[name] = actual
+                if recorded is None and actual is not None:
+                    found += 1
+                    fact = f"{_collation(collation)} has no version recorded, this node has {actual}"
+                    way_out = "REINDEX what is sorted by it, then ALTER … REFRESH COLLATION VERSION"
+                    yield _warns(ASKED.COLLATION, f"{name}/{database}", fact, way_out)
                 if recorded is not None and recorded != actual:
                     found += 1
                     fact = f"{_collation(collation)} was built with version {recorded}, this node has {actual}"
@@ -192,7 +199,31 @@ def _collations(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:
             way_out = "an index is read wrongly by the other library: give all nodes one version"
             yield _fails(ASKED.COLLATION, database, f"{_collation(collation)} has versions {told}", way_out)
     if not found and seen:
-        yield _passes(ASKED.COLLATION, "cluster", f"{counted(len(seen), 'collation')} of one version, as recorded")
+        known = sum(any(versions.values()) for versions in seen.values())
+        told = f"{counted(known, 'collation')} of one version, as recorded"
+        yield _passes(ASKED.COLLATION, "cluster", told if known else "no collation has a version: bytes, or none told")
+
+
+def unproven_collations(cluster: IntegrityFacts, sound: Collection[str]) -> Iterator[IntegrityFinding]:
+    """Indexes that are older than the record of their collation's version: who refreshed it without a rebuild has
+    silenced the server's own warning. `sound` are those that amcheck has just read in order, as `node/database/index`;
+    what is in order on every node that answers is proven."""
+    first = reference(cluster)
+    if first is None:
+        return
+    for database, facts in cluster.nodes[first].databases.items():
+        for collation, indexes in facts.older.items():
+            left = [each for each in indexes if not all(f"{n}/{database}/{each}" in sound for n in cluster.nodes)]
+            recorded, actual = facts.collations.get(collation, (None, None))
+            if not left or recorded != actual:
+                continue  # what is known to be apart fails already
+            named = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
+            fact = (
+                f"the record of {_collation(collation)} was changed after {named} was built: whether it was rebuilt for"
+                " a new library is not known"
+            )
+            way_out = "let amcheck read it (without --skip amcheck), or REINDEX INDEX CONCURRENTLY it"
+            yield _warns(ASKED.COLLATION, f"{first}/{database}", fact, way_out)
 
 
 def _extensions(cluster: IntegrityFacts) -> Iterator[IntegrityFinding]:

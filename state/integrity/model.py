@@ -56,7 +56,8 @@ class SlotFacts:
 
 @dataclass(frozen=True, slots=True)
 class SequenceFacts:
-    """A sequence that fills a column."""
+    """A sequence that fills a column. `most` is the last number that it can give and the column can hold: the smallest
+    where `increment` is negative."""
 
     name: str
     table: str
@@ -76,6 +77,10 @@ class KeyFacts:
     joined: tuple[tuple[str, str, str], ...]
     state: str
     """`valid`, `not validated` or `not enforced`."""
+    full: bool = False
+    """MATCH FULL: a key is NULL throughout or not at all."""
+    period: bool = False
+    """Its last column is a span of time, which its parents must hold together (18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,10 @@ class DatabaseFacts:
     """The schema of amcheck; empty without it."""
     positions: Mapping[str, int] = field(default_factory=dict)
     """By sequence its last value, where it was read."""
+    unread: Mapping[str, int] = field(default_factory=dict)
+    """How many indexes amcheck does not read here, by their kind; `unlogged` on a standby."""
+    older: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By collation, as in `collations`, the indexes that are older than the record of its version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,8 @@ async def _database(side: ComparedSide) -> DatabaseFacts:
         read_json(row["extensions"]),
         tuple(ConstraintFacts(*each) for each in read_json(row["constraints"])),
         tuple(
-            KeyFacts(name, table, parent, tuple(tuple(each) for each in joined), state)
-            for name, table, parent, joined, state in read_json(row["keys"])
+            KeyFacts(name, table, parent, tuple(tuple(each) for each in joined), state, full, period)
+            for name, table, parent, joined, state, full, period in read_json(row["keys"])
         ),
         tuple(SequenceFacts(*each) for each in read_json(row["sequences"])),
         tuple(read_json(row["invalid"])),
@@ -80,4 +80,6 @@ async def _database(side: ComparedSide) -> DatabaseFacts:
         tuple(read_json(row["tables"])),
         tuple(read_json(row["btrees"])),
         row["amcheck_in"],
+        unread=read_json(row["unread"]),
+        older={name: tuple(indexes) for name, indexes in read_json(row["older"]).items()},
     )

@@ -23,7 +23,8 @@ async def rows_of(side: ComparedSide, where: str, facts: DatabaseFacts) -> Async
     failed = 0
     for key in facts.keys:
         at = f"{where}/{key.table}"
-        answer = await _asked(side, orphan(key.table, key.parent, key.joined))
+        query = orphan(key.table, key.parent, key.joined, full=key.full, period=key.period)
+        answer = await _asked(side, query)
         if answer is True:
             failed += 1
             fact = f"foreign key {key.name}: a row has no parent in {key.parent}"
@@ -52,7 +53,8 @@ async def sequences_of(
     for each in facts.sequences:
         at = f"{where}/{each.name}"
         try:
-            row = (await side.fetch(position(each.name, each.table, each.column)))[0]
+            query = position(each.name, each.table, each.column, down=each.increment < 0)
+            row = (await side.fetch(query))[0]
         except (asyncpg.PostgresError, RecoveryConflict) as error:
             failed += 1
             yield _unknown(ASKED.SEQUENCES, at, _why(error))
@@ -68,19 +70,24 @@ async def sequences_of(
 
 
 def _sequence(each: SequenceFacts, at: str, last: int, largest: int | None, *, called: bool) -> IntegrityFinding | None:
-    following = last + each.increment if called else last
-    if largest is not None and each.increment > 0 and following <= largest:
+    following, way = last + each.increment if called else last, 1 if each.increment > 0 else -1
+    if largest is not None and following * way <= largest * way:
         fact = f"gives {following} next, {each.table}.{each.column} has {largest} already"
         way_out = f"select setval('{each.name}', {largest})"
         return IntegrityFinding(ASKED.SEQUENCES, at, Health.FAIL, fact, way_out)
-    if each.increment > 0 and last > NEARLY * each.most and not each.cycles:
+    if following * way > each.most * way and not each.cycles:
+        fact = f"is used up: {each.most} is the last number that it gives or {each.table}.{each.column} holds"
+        return IntegrityFinding(ASKED.SEQUENCES, at, Health.FAIL, fact, "give column and sequence a larger type now")
+    if last * way > NEARLY * each.most * way and not each.cycles:
         fact = f"is at {last} of {each.most}"
         return IntegrityFinding(ASKED.SEQUENCES, at, Health.WARN, fact, "give the column a larger type in time")
     return None
 
 
-async def indexes_of(side: ComparedSide, where: str, facts: DatabaseFacts) -> AsyncIterator[IntegrityFinding]:
-    """amcheck's plain check of each B-tree. What is skipped is not checked."""
+async def indexes_of(
+    side: ComparedSide, where: str, facts: DatabaseFacts, sound: set[str]
+) -> AsyncIterator[IntegrityFinding]:
+    """amcheck's plain check of each B-tree. What is skipped is not checked; `sound` gets those that are in order."""
     if not facts.amcheck_in:
         way_out = "CREATE EXTENSION amcheck; and EXECUTE on bt_index_check for the account; or --skip amcheck"
         yield IntegrityFinding(ASKED.AMCHECK, where, Health.UNKNOWN, "amcheck is not there: no index was read", way_out)
@@ -89,6 +96,7 @@ async def indexes_of(side: ComparedSide, where: str, facts: DatabaseFacts) -> As
     for index in facts.btrees:
         try:
             await side.fetch(check_btree(facts.amcheck_in, index))
+            sound.add(f"{where}/{index}")
         except asyncpg.InsufficientPrivilegeError as error:
             refused = said(error)
             break
@@ -105,7 +113,8 @@ async def indexes_of(side: ComparedSide, where: str, facts: DatabaseFacts) -> As
         )
         yield IntegrityFinding(ASKED.AMCHECK, where, Health.UNKNOWN, f"no index was read: {refused}", grant)
     elif not failed:
-        fact = f"{counted(len(facts.btrees), 'index', 'indexes')} in order"
+        others = ", ".join(f"{many} {kind}" for kind, many in sorted(facts.unread.items()))
+        fact = f"{counted(len(facts.btrees), 'B-tree')} in order{f'; not read: {others}' if others else ''}"
         yield IntegrityFinding(ASKED.AMCHECK, where, Health.PASS, fact)
 
 

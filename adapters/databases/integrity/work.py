@@ -23,7 +23,7 @@ from state.config_files.suggestions import not_found
 from state.errors import ReadFailure
 from state.estate.model import DatabaseEntry, Estate
 from state.health import Health
-from state.integrity.judging import found_in, reference
+from state.integrity.judging import found_in, reference, unproven_collations
 from state.integrity.model import DatabaseFacts, IntegrityAsked, IntegrityFacts, IntegrityFinding
 from state.integrity.snapshot import changes
 from state.ports.balancer import Balancer
@@ -71,7 +71,9 @@ class IntegritySuite:
             await _closed(sides)
             findings = list(found_in(cluster))
             findings += await _frontends(self._balancers, self._deadline, self._entry, cluster)
-            cluster = await _deeper(cluster, partial(opened, limit=within), findings, skip)
+            sound: set[str] = set()
+            cluster = await _deeper(cluster, partial(opened, limit=within), findings, skip, sound)
+            findings += unproven_collations(cluster, sound)
         finally:
             await _closed(sides)
         order = {asked: at for at, asked in enumerate(ASKED)}
@@ -92,7 +94,7 @@ class IntegritySuite:
             async with asyncio.timeout(deadline):
                 cluster = await cluster_facts(list(self._servers), opened)
                 self._kept[effect] = cluster
-                self._kept[effect] = await _deeper(cluster, opened, [], LIGHT)
+                self._kept[effect] = await _deeper(cluster, opened, [], LIGHT, set())
         except (TimeoutError, ReadFailure, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             pass  # what is kept by then counts, and what is missing is told afterwards
         finally:
@@ -159,9 +161,14 @@ async def _closed(sides: list[ComparedSide]) -> None:
 
 
 async def _deeper(
-    cluster: IntegrityFacts, opened: Opened, findings: list[IntegrityFinding], skip: Collection[IntegrityAsked]
+    cluster: IntegrityFacts,
+    opened: Opened,
+    findings: list[IntegrityFinding],
+    skip: Collection[IntegrityAsked],
+    sound: set[str],
 ) -> IntegrityFacts:
-    """What rows and indexes tell: rows once, as they are replicated, indexes of every node."""
+    """What rows and indexes tell: rows once, as they are replicated, indexes of every node. `sound` gets the indexes
+    that were read and are in order, as `node/database/index`."""
     first = reference(cluster)
     nodes = dict(cluster.nodes)
     for name, node in cluster.nodes.items():
@@ -174,7 +181,7 @@ async def _deeper(
                     findings += [each async for each in rows_of(side, where, facts)]
                 findings += [each async for each in sequences_of(side, where, facts, positions)]
             if ASKED.AMCHECK not in skip:
-                findings += [each async for each in indexes_of(side, where, facts)]
+                findings += [each async for each in indexes_of(side, where, facts, sound)]
             await side.close()
             databases[database] = replace(facts, positions=positions)
         nodes[name] = replace(node, databases=databases)
