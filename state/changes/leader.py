@@ -16,6 +16,9 @@ from state.verdicts.lag import lsn
 from state.verdicts.replication import ClusterVerdict
 from state.world.readings import PostgresReading
 
+NAMED = 5
+"""Databases that are named where there are many."""
+
 
 async def written_by(database: Database, node: str, deadline: float) -> int | None:
     """How far a node has written; None when it does not tell."""
@@ -114,29 +117,40 @@ async def means(
 def _of_candidate(candidate: str, new: PromotionFacts | None) -> list[tuple[WarningKind, str]]:
     if new is None or new.unlogged is None:
         return [(WarningKind.UNKNOWN, f"which tables a promotion of {candidate} empties")]
-    tables = counted(new.unlogged, "unlogged table")
-    said = f"{tables} of the database read here will be empty on {candidate}"
-    return [(WarningKind.EFFECT, said)] if new.unlogged else []
+    found = []
+    if new.unlogged:
+        said = f"{counted(new.unlogged, 'unlogged table')} will be empty on {candidate}"
+        found.append((WarningKind.EFFECT, said))
+    if new.unread:
+        named = ", ".join(new.unread[:NAMED]) + (
+            f" and {len(new.unread) - NAMED} more" if len(new.unread) > NAMED else ""
+        )
+        said = f"which tables a promotion of {candidate} empties in databases that this engine may not read: {named}"
+        found.append((WarningKind.UNKNOWN, said))
+    return found
 
 
 def _of_slots(
     candidate: str, new: PostgresReading | None, old: PostgresReading | None
 ) -> list[tuple[WarningKind, str]]:
-    """Logical slots that the candidate does not have, or has in a form that a promotion drops. Of an old leader that
-    does not answer, those that it had when it was last read."""
+    """Logical slots that the candidate does not have, or has in a form that a promotion drops or that is lost already.
+    Of an old leader that does not answer, those that it had when it was last read."""
     if old is None or new is None:
         return [(WarningKind.UNKNOWN, "which logical slots are lost, and so which consumers lose or repeat changes")]
     there = {slot.name: slot for slot in new.slots}
-    logical = [slot for slot in old.slots if slot.slot_type == "logical"]
+    logical = [slot for slot in old.slots if slot.slot_type == "logical" and not slot.temporary and not slot.lost]
     missing = [slot.name for slot in logical if slot.name not in there]
+    copies = [(slot, there[slot.name]) for slot in logical if slot.name in there]
+    lost = [own.name for _, own in copies if own.lost]
     unready = [
-        slot.name
-        for slot in logical
-        if (own := there.get(slot.name)) is not None and (own.temporary or (slot.failover and own.synced is False))
+        own.name for slot, own in copies if not own.lost and (own.temporary or (slot.failover and own.synced is False))
     ]
     found = []
     if missing:
         said = f"logical slots that {candidate} does not have: {', '.join(missing)}; their consumers lose changes"
+        found.append((WarningKind.EFFECT, said))
+    if lost:
+        said = f"logical slots that are lost on {candidate} already: {', '.join(lost)}; their consumers cannot go on"
         found.append((WarningKind.EFFECT, said))
     if unready:
         said = f"logical slots that are not ready on {candidate} and dropped at promotion: {', '.join(unready)}"

@@ -212,13 +212,15 @@ class HasLease(Protocol):
 class PromotionFacts:
     """What a node is asked before it leads, or stops leading. None is not told.
 
-    `unlogged` are the tables of its database that are empty after a promotion, `prepared` its prepared transactions (a
-    standby shows none). `checkpoint` is the timeline of its last checkpoint and `redo` where recovery from it would
-    begin, `oldest_wal` the first byte of the oldest WAL file that it has.
+    `unlogged` are the tables of its databases that are empty after a promotion, without those of the databases of
+    `unread`, which this account could not ask; `prepared` its prepared transactions (a standby shows none).
+    `checkpoint` is the timeline of its last checkpoint and `redo` where recovery from it would begin, `oldest_wal` the
+    first byte of the oldest WAL file that it has.
     """
 
     node: str
     unlogged: int | None = None
+    unread: tuple[str, ...] = ()
     prepared: int | None = None
     checkpoint: int | None = None
     redo: int | None = None

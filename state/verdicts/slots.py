@@ -52,6 +52,8 @@ def slot_words(facts: ClusterFacts, slot: ReplicationSlot, kept: int | None) -> 
     """One slot for people."""
     if slot.lost:
         return _lost(facts, slot)
+    if slot.temporary and slot.synced:
+        return "not ready: a promotion here drops it, and its consumer loses changes"
     anew = f", made anew: skipped {megabytes(slot.skipped[1] - slot.skipped[0])}" if slot.skipped is not None else ""
     held = f"keeps {megabytes(kept)}" if kept is not None else "position unknown"
     if slot.wal_status == "unreserved":

@@ -157,6 +157,12 @@ async def test_traps_12_37_and_57_stand_on_the_card() -> None:
         assert part in said, part
     assert "not ready on n2 and dropped at promotion: cdc" in said
     assert "logical slots that n2 does not have: billing" in said
+    database.facts["n2"] = PromotionFacts("n2", unlogged=0, unread=("reports", "billing"))
+    database.set("n2", slots=(replace(cdc, synced=True), replace(billing, synced=True, wal_status="lost")))
+    said = " ".join(w.message for w in (await change(database).preview(deadline=1)).warnings)
+    assert "empties in databases that this engine may not read: reports, billing" in said, "not known is not none"
+    assert "logical slots that are lost on n2 already: billing" in said
+    assert "cdc" not in said, "it is ready there"
     database.writer = None
     said = " ".join(w.message for w in (await change(database).preview(deadline=1)).warnings)
     assert "which logical slots are lost" in said, "nobody knows which ones there were"
