@@ -21,6 +21,7 @@ from state.units import ago, counted, utc_date
 from state.verdicts.archiving import archiver_finding
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.evidence import no_data_reason, rank, worst
+from state.verdicts.lag import lsn
 from state.verdicts.past import PointPast, ProofTime
 from state.verdicts.restore_reach import Branch, Reach, branches, reach_of
 from state.world.backup_parts import BackupReading, BackupSet
@@ -68,7 +69,7 @@ def restore_row(
         )  # fmt: skip
     branch = _branch(facts, reading)
     known = branches(reading)
-    own = known.get(branch) if branch is not None else None
+    own = known.get(branch) if branch is not None and not _other_history(facts, reading) else None
     sets = tuple(_set_row(reading, each, known.values()) for each in reading.sets)
     ranges = _ranges(reading, own) if own is not None else ()
     faults = sorted(
@@ -185,7 +186,10 @@ def _faults(
     yield from _unrestorable(reading, branch, known, ranges)
     yield from _end_unknown(entry, ranges)
     yield from _damaged(reading)
-    yield from _foreign(known, branch)
+    if other := _other_history(facts, reading):
+        yield FaultRow(FAULT.FOREIGN, Health.FAIL, other)
+    else:
+        yield from _foreign(known, branch)
     if (unproven := _proof(entry, now_mono, proof)) is not None:
         yield unproven
 
@@ -318,6 +322,23 @@ def _foreign(known: dict[int, Branch], branch: int | None) -> Iterator[FaultRow]
             Health.WARN,
             f"timeline {named} in the archive is not of the primary's history: restore names {branch}",
         )
+
+
+def _other_history(facts: ClusterFacts, reading: BackupReading) -> str:
+    """A timeline of the primary that begins elsewhere in the archive: another server was promoted to that number and
+    archived, so what is there of it is not the primary's. Empty where none is known."""
+    primary = facts.primary.postgres if facts.primary is not None else None
+    if primary is None or primary.history is None or primary.timeline is None:
+        return ""
+    line = [*(each.parent for each in primary.history), primary.timeline]
+    for switch, timeline in zip(primary.history, line[1:], strict=True):
+        fork = reading.forks.get(timeline)
+        if fork is not None and (fork.parent, fork.lsn) != (switch.parent, switch.lsn):
+            return (
+                f"timeline {timeline} in the archive begins at {lsn(fork.lsn)}, the primary's at {lsn(switch.lsn)}:"
+                " it is another server's, and nothing of it restores this one"
+            )
+    return ""
 
 
 def _proof(entry: BackupsEntry, now_mono: float, proof: ProofTime | None) -> FaultRow | None:

@@ -86,7 +86,7 @@ async def test_what_pgbackrest_has_is_read(story: Story) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pgbackrest", "archive"])
-async def test_the_window_ends_at_the_last_commit_and_not_at_an_idle_segment(story: Story, kind: str) -> None:
+async def test_replication_trap_59_the_window_ends_at_the_last_commit(story: Story, kind: str) -> None:
     """Segments without a commit are archived after it: their files are younger than the window's end."""
     server = story.server
     for _ in range(2):

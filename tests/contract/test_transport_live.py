@@ -46,7 +46,7 @@ def again(pair: Pair) -> None:
     pair.psql(pair.primary, "select pg_terminate_backend(pid) from pg_stat_replication")
 
 
-async def test_a_stream_stays_as_it_was_made(pair: Pair) -> None:
+async def test_replication_trap_67_a_stream_stays_as_it_was_made(pair: Pair) -> None:
     made = Authority(pair.place).issue("a")
     as_user("install", "-m", "0600", made.key, pair.place / "a" / "server.key")
     as_user("install", "-m", "0600", made.cert, pair.place / "a" / "server.crt")
@@ -71,7 +71,7 @@ async def test_a_stream_stays_as_it_was_made(pair: Pair) -> None:
         assert ways(await streams(reader, second.senders[0].pid)) == Transport(local=True)
 
 
-async def test_the_certificate_is_the_one_that_is_served_now(pair: Pair) -> None:
+async def test_replication_trap_68_the_certificate_is_the_one_that_is_served_now(pair: Pair) -> None:
     """The open stream keeps the old one; who connects anew gets the new one, and nothing is asked where none streams
     over TLS."""
     authority = Authority(pair.place)

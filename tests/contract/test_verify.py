@@ -144,7 +144,7 @@ async def _sound_then_defects(sound: Sound) -> None:
     sound.sql("drop index twice")
 
 
-async def test_s54_constraints_of_18_that_hold_nothing(majors: dict[str, Pair], tmp_path: Path) -> None:
+async def test_replication_trap_54_constraints_of_18_that_hold_nothing(majors: dict[str, Pair], tmp_path: Path) -> None:
     server = majors["18"]
     psql(server, server.primary, "postgres", "create database sound")
     sound = Sound(server, written(tmp_path, server))
@@ -163,7 +163,9 @@ async def test_s54_constraints_of_18_that_hold_nothing(majors: dict[str, Pair], 
         psql(server, server.primary, "postgres", "drop database sound with (force)")
 
 
-async def test_s56_an_index_that_is_out_of_order_is_found_and_what_is_not_read_is_not_checked(sound: Sound) -> None:
+async def test_replication_trap_56_an_index_out_of_order_is_found_and_what_is_not_read_is_not_checked(
+    sound: Sound,
+) -> None:
     """An index whose operator class changed its mind, as a new library of collations does."""
     sound.sql("create function apart(int, int) returns int language sql immutable as 'select $1 - $2'")
     sound.sql("create operator class odd for type int4 using btree as operator 1 <, operator 2 <=, operator 3 =,"
@@ -184,7 +186,7 @@ async def test_s56_an_index_that_is_out_of_order_is_found_and_what_is_not_read_i
     assert {(h, w) for h, w, _ in found} == {(Health.UNKNOWN, "a/sound"), (Health.UNKNOWN, "b/sound")}
 
 
-async def test_s55_a_recorded_version_of_a_collation_that_is_not_of_this_node(
+async def test_replication_trap_55_a_recorded_version_of_a_collation_that_is_not_of_this_node(
     majors: dict[str, Pair], tmp_path: Path
 ) -> None:
     server = majors["15"]

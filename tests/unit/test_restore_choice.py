@@ -97,7 +97,7 @@ def test_a_backup_that_stopped_after_the_target_is_never_taken() -> None:
     assert (early.obstacle, early.nearest) == (Obstacle.TOO_EARLY, at(2.5))
 
 
-def test_a_target_behind_the_last_commit_is_refused() -> None:
+def test_replication_trap_71_a_target_behind_the_last_commit_is_refused() -> None:
     made = choose(rows(WHOLE), by_time(at(19.95)))
     assert (made.obstacle, made.nearest) == (Obstacle.BEYOND, at(19.9))
     latest = choose(rows(WHOLE), RestoreTarget(TargetKind.LATEST))
@@ -207,7 +207,7 @@ def test_folders_have_nothing_that_a_shell_or_the_server_reads(folder: str) -> N
         BackupsEntry(kind="archive", wal=folder, base="/srv/base")
 
 
-def test_the_command_names_set_target_and_timeline_and_turns_archiving_off_in_a_scratch_copy() -> None:
+def test_replication_traps_60_and_61_the_command_names_the_timeline_and_turns_archiving_off_in_a_scratch_copy() -> None:
     row = rows(WHOLE)
     made = choose(row, parse_target("0/F000000"))
     assert command_lines(row, made, None) == (
@@ -218,7 +218,7 @@ def test_the_command_names_set_target_and_timeline_and_turns_archiving_off_in_a_
     assert command_lines(row, choose(row, by_time(at(1))), None) == ()
 
 
-def test_the_lines_for_an_archive_turn_archiving_off_too() -> None:
+def test_replication_trap_60_the_lines_for_an_archive_turn_archiving_off_too() -> None:
     entry = BackupsEntry(kind="archive", wal="/srv/wal", base="/srv/base", waldump="/usr/bin/pg_waldump")
     row = rows(WHOLE, entry=entry)
     made = choose(row, parse_target("0/F000000"))

@@ -15,6 +15,7 @@ from state.verdicts.replication import ClusterVerdict
 from state.verdicts.restore_window import backup_key, restore_row
 from state.world.backup_parts import BackupReading, TimelineFork
 from state.world.postgres_parts import ServerSettings, WalArchiver
+from state.world.timelines import History, TimelineSwitch
 from state.world.world import World
 from tests.support.stores import at, backup, store, wal
 from tests.unit.verdict_world import NOW, blackhole, fail, healthy_cluster, look, primary, put
@@ -39,10 +40,11 @@ def judged(
     age: float = 10.0,
     world: World | None = None,
     limits: Mapping[str, int] | None = None,
+    history: History | None = None,
 ) -> RestoreRow:
     world = world or World()
     healthy_cluster(world)
-    server = primary("n1", wal(20), timeline, archiver=arch or archiver(19, timeline=timeline))
+    server = primary("n1", wal(20), timeline, archiver=arch or archiver(19, timeline=timeline), history=history)
     put(world, "postgres:orders/n1", server if limits is None else replace(server, settings=ServerSettings(limits)))
     if reading is not None:
         put(world, KEY, reading, age=age, limit=200.0)
@@ -108,7 +110,7 @@ def test_a_store_that_went_silent_is_unknown_and_keeps_no_window() -> None:
     assert "no data since" in judged(None, world=world).message
 
 
-def test_what_was_archived_after_the_store_was_read_proves_no_frozen_store() -> None:
+def test_replication_trap_62_what_was_archived_after_the_store_was_read_proves_no_frozen_store() -> None:
     assert judged(WHOLE, arch=archiver(24, since=5.0), age=30.0).health is Health.PASS
     assert judged(WHOLE, arch=archiver(24, since=90.0), age=30.0).health is Health.FAIL
 
@@ -118,7 +120,7 @@ def test_a_hole_behind_newer_wal_is_a_frozen_segment_too() -> None:
     assert any("and the store lacks it" in each for each in said_of(row))
 
 
-def test_expired_wal_makes_islands() -> None:
+def test_replication_trap_64_expired_wal_makes_islands() -> None:
     kept = {*range(2, 6), *range(10, 20)}
     row = judged(store((backup("A", 2), backup("B", 10)), {1: kept}))
     assert [(each.since, each.until, each.newest) for each in row.ranges] == [
@@ -134,7 +136,7 @@ def test_a_gap_after_the_last_backup_is_red() -> None:
     assert row.faults[0].message.startswith("WAL is missing after")
 
 
-def test_a_backup_without_its_parent_is_not_whole() -> None:
+def test_replication_trap_66_a_backup_without_its_parent_or_with_errors_is_not_whole() -> None:
     sets = (
         backup("A", 2),
         backup("B", 10, needs=("gone",)),
@@ -154,7 +156,7 @@ def test_a_backup_without_its_parent_is_not_whole() -> None:
 FORKED = {2: TimelineFork(1, wal(12, 100)), 3: TimelineFork(1, wal(6, 100))}
 
 
-def test_a_foreign_branch_is_found_and_the_primary_s_own_is_taken() -> None:
+def test_replication_trap_61_a_foreign_branch_is_found_and_the_primary_s_own_is_taken() -> None:
     segments = {1: range(1, 13), 2: range(12, 20), 3: range(6, 9)}
     row = judged(store((backup("A", 2), backup("X", 7, timeline=3)), segments, FORKED), timeline=2)
     assert {each.timeline: each.own for each in row.branches} == {1: True, 2: True, 3: False}
@@ -162,6 +164,17 @@ def test_a_foreign_branch_is_found_and_the_primary_s_own_is_taken() -> None:
     assert [each.sets for each in row.ranges] == [("A",)], "X is of the branch that the primary does not have"
     assert row.ranges[0].until == at(19.9), "the window goes over the change of timelines"
     assert said_of(row) == ["timeline 3 in the archive is not of the primary's history: restore names 2"]
+
+
+def test_replication_trap_61_a_timeline_of_the_primary_s_number_that_another_server_archived_is_no_window() -> None:
+    """A scratch copy was promoted to timeline 2 and archived; then the cluster failed over to its own timeline 2."""
+    reading = store((backup("A", 2),), {1: range(1, 13), 2: range(12, 20)}, {2: FORKED[2]})
+    whole = judged(reading, timeline=2, history=(TimelineSwitch(1, wal(12, 100)),))
+    assert (whole.health, bool(whole.ranges)) == (Health.PASS, True)
+    row = judged(reading, timeline=2, history=(TimelineSwitch(1, wal(15, 100)),))
+    assert (row.health, row.ranges) == (Health.FAIL, ())
+    assert any("timeline 2 in the archive begins at" in each and "another server's" in each for each in said_of(row))
+    assert {each.own for each in row.branches} == {None}, "and a restore along it is doubted"
 
 
 def test_a_branch_whose_history_is_missing_proves_nothing() -> None:

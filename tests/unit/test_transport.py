@@ -117,7 +117,7 @@ def test_a_certificate_that_cannot_be_read_is_a_cause_also_beside_one_that_was_r
     assert row.agent_certificate == ("cannot be read" if days is None else "for 40 days")
 
 
-def test_the_certificate_of_an_agent_is_told_and_alarms_of_its_own() -> None:
+def test_replication_trap_68_the_certificate_of_an_agent_is_told_and_alarms_of_its_own() -> None:
     world = streaming(TLS, TLS)
     put(world, "patroni:orders/n2", manager("n2", "n1", certificate_days=1))
     judged = look(world)
