@@ -13,7 +13,7 @@ from state.health import Health
 from state.planning.plan import Seen
 from state.verdicts.instances import Instance, SchemaFinding, fit
 from state.verdicts.releases import ReleasesVerdict
-from state.verdicts.schema_undo import against_undo, sharing, undo_spec
+from state.verdicts.schema_undo import against_move, sharing, undo_spec
 from state.verdicts.traffic import after_effect, shares
 from state.world.release_parts import schema_key
 
@@ -33,19 +33,18 @@ Verdicts = Mapping[str, ReleasesVerdict]
 
 def fits_rules(seen: Sequence[Seen], estate: Estate, verdicts: Verdicts) -> tuple[Rule, ...]:
     """Of each change that leads traffic to a group whether what takes it fits the schema and goes with what it needs;
-    of each that undoes migrations whether what serves runs on the schema that it leaves. A schema counts from the
-    change on that leaves it."""
+    of each by which the estate moves a schema whether what serves runs on the version that it leaves. That one counts
+    for what follows; what serves after traffic has moved is not judged again."""
     found: list[Rule] = []
     at: dict[str, str] = {}
-    moved = False
+    led = False
     for one in seen:
-        undone = undone_by(one, estate, verdicts)
-        for name, version in () if moved else undone.items():
-            found += _of_undo(name, version, verdicts[name])
+        for name, version in schemas_left(one, estate, verdicts).items():
+            found += () if led else _of_schema(name, version, verdicts[name])
+            at |= dict.fromkeys((name, *sharing(estate, name)), version)
         if one.change.spec.kind in GROUPS:
             found += _rules(one, estate, verdicts, at)
-            moved = True
-        at |= undone
+            led = True
     return tuple(dict.fromkeys(found))
 
 
@@ -60,26 +59,25 @@ def fits_warnings(seen: Sequence[Seen], estate: Estate, verdicts: Verdicts) -> t
     )
 
 
-def undone_by(one: Seen, estate: Estate, verdicts: Verdicts) -> dict[str, str]:
-    """The services whose schema a change takes back to an older version, as the estate says, and that version."""
+def schemas_left(one: Seen, estate: Estate, verdicts: Verdicts) -> dict[str, str]:
+    """The services whose schema a change moves, as the estate says of it, each with the version that it leaves. What
+    undoes migrations may be what applies them, too."""
     spec = one.change.spec
     found: dict[str, str] = {}
-    for name, verdict in verdicts.items():
+    for name in verdicts:
         undo = undo_spec(estate, name)
         if undo is None or one.preview.already or spec.kind != UNDOERS[undo[0]] or spec.args.get(undo[0]) != undo[1]:
             continue
         values = spec.args.get("args", {})
-        version, now = str(values.get(VERSION_PARAM, "")), schema_key(verdict.truth.schema.version)
-        key = schema_key(version)
-        elsewhere = str(values.get(SERVICE_PARAM, name)) not in (name, *sharing(estate, name))
-        if key is not None and not elsewhere and (now is None or key < now):
+        version, service = str(values.get(VERSION_PARAM, "")), str(values.get(SERVICE_PARAM, name))
+        if schema_key(version) is not None and service in (name, *sharing(estate, name)):
             found[name] = version
     return found
 
 
-def _of_undo(name: str, version: str, verdict: ReleasesVerdict) -> Iterator[Rule]:
-    assert verdict.undoing is not None, "the estate says what undoes it"
-    health, fact = against_undo(verdict.truth.schema, version, verdict.undoing)
+def _of_schema(name: str, version: str, verdict: ReleasesVerdict) -> Iterator[Rule]:
+    assert verdict.undoing is not None, "the estate says what moves it"
+    health, fact = against_move(verdict.truth.schema, version, verdict.undoing)
     if health is Health.FAIL:
         way_out = verdict.rollback.forward or f"Go back by its release: recovery rollback {name}"
         yield Rule(FITS, False, fact, way_out, subject=name)

@@ -229,7 +229,9 @@ def _way_back(name: str, releases: ReleasesVerdict) -> NextStep:
     offered = releases.offered
     if offered is not None:
         to = offered.release
-        message = f"Roll {name} back to {to.label}: {offered.reasons[0].fact}."
+        schema = f"its schema {releases.truth.schema.version} → {offered.schema_to} is undone first, then "
+        first = schema if offered.schema_to else ""
+        message = f"Roll {name} back to {to.label}: {first}{offered.reasons[0].fact}."
         arguments = {"service": name, "to": to.digest}
         return NextStep(NextKind.ROLLBACK, "rollback", arguments, "r", f"roll back to {to.version}", message)
     back = [each for each in releases.rollback.candidates if each.against]

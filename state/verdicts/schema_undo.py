@@ -142,8 +142,9 @@ def schema_back(
     return SchemaBack(version, (fits, _loss(ways, version), *crossed))
 
 
-def against_undo(schema: SchemaFinding, version: str, ways: SchemaUndoing) -> tuple[Health, str]:
-    """Whether undoing the migrations after a version harms what serves now or loses data; the fact that says so."""
+def against_move(schema: SchemaFinding, version: str, ways: SchemaUndoing) -> tuple[Health, str]:
+    """Whether a schema at another version harms what serves now, or going back to it loses data; the fact that says
+    so."""
     target = schema_key(version)
     if target is None or schema_key(schema.version) is None:
         return Health.UNKNOWN, f"whether what serves runs on schema {version} is not known: {schema.why}"

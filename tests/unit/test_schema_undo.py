@@ -10,11 +10,12 @@ import pytest
 from console.card_text import plain_card
 from console.release_text import against, standing_text
 from state.api.card import Card
-from state.api.requests import PlanChange, PlanRollback, PlanSet, PlanUndo
+from state.api.requests import PlanChange, PlanRetry, PlanRollback, PlanSet, PlanUndo, Skip
 from state.api.views.releases import ReleaseStanding
 from state.errors import Refused
 from tests.support.migrating import migrating_site
 from tests.support.release_site import ReleaseSite, digest
+from tests.support.small_estate import COMMANDER
 from tests.unit.test_releases import facts, standing
 
 pytestmark = pytest.mark.virtual_time
@@ -196,6 +197,9 @@ async def test_what_serves_must_run_on_the_older_schema_whoever_undoes_it() -> N
         await offered(site)
         assert [r.rule for r in (await site.preview(undo_schema("9"))).refusals] == ["release-fits"]
         assert not (await site.preview(undo_schema())).refusals
+        assert [r.fact for r in (await site.preview(undo_schema("12"))).refusals] == [
+            "shop: schema 12 is not in the range 10 to 11 of shop v2, which serves"
+        ], "forward as well"
         assert [r.rule for r in (await site.preview(FLIP)).refusals] == ["release-fits"], "the schema is as it was"
 
 
@@ -235,3 +239,40 @@ async def test_the_card_as_text_has_the_schema_before_and_after_and_what_is_lost
         text = "\n".join(plain_card(await site.preview(PlanRollback("shop"))))
         for said in ("11 → 10", "loses no data, says the estate", "commands/migrate-down: no change undoes this"):
             assert said in text, text
+
+
+async def test_by_a_ramp_the_schema_goes_back_once_before_the_first_share() -> None:
+    async with migrating_site() as (site, migrator):
+        await offered(site)
+        card = await site.preview(PlanRollback("shop", ramp=True))
+        run = (await site.submit(card)).run
+        await until(lambda: states(site, run).get("edge.share-5") == "done")
+        assert list(states(site, run))[:5] == [*MIGRATED, "fits", "edge.share-5"]
+        assert len(migrator.ran) == 1
+
+
+async def test_skipping_what_failed_leads_no_traffic_to_what_does_not_fit() -> None:
+    async with migrating_site(arrives=False) as (site, _):
+        await offered(site)
+        run = (await site.submit(await site.preview(PlanRollback("shop")))).run
+        for step in ("schema", "schema-at"):
+            assert await site.ended(run, 120) == "paused"
+            await site.engine.control(COMMANDER, run, Skip(f"{step}#1", "it is done by hand"))
+            await asyncio.sleep(1)
+        assert await site.ended(run, 120) == "failed"
+        assert states(site, run)["fits"] == "failed"
+        assert await site.weights() == {"blue": 0, "green": 100}
+
+
+async def test_what_was_not_done_is_sent_again_only_when_a_person_asks() -> None:
+    async with migrating_site(arrives=False) as (site, migrator):
+        await offered(site)
+        run = (await site.submit(await site.preview(PlanRollback("shop")))).run
+        assert await site.ended(run, 60) == "paused"
+        migrator.arrives = True
+        await asyncio.sleep(30)
+        assert len(migrator.ran) == 1
+        await site.submit(await site.preview(PlanRetry(run, "schema")))
+        assert await site.ended(run, 200) == "done"
+        assert len(migrator.ran) == 2
+        assert await site.weights() == {"blue": 100, "green": 0}
