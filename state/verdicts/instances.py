@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from state.estate.colours import colour_of
 from state.estate.model import Estate, Service, ServiceTrafficEntry
 from state.estate.releases import InstanceEntry, SchemaEntry
 from state.health import Health
@@ -178,12 +179,9 @@ def _instances(estate: Estate, name: str, service: Service, world: World, now_mo
     servers = _servers(estate, service, world, now_mono)
     stood: set[tuple[str, str]] = set()
     for source, (target, entry) in asked(estate, name).items():
-        places = tuple(
-            at for (balancer, site), each in servers.items() if site == entry.site and (at := each.get(entry.server))
-        )
-        unread = tuple(
-            AtBalancer(b, None, 0.0) for (b, site), each in servers.items() if site == entry.site and not each
-        )
+        there = [(b, each) for (b, site), each in servers.items() if _site(service, entry.server, site) == entry.site]
+        places = tuple(at for _, each in there if (at := each.get(entry.server)))
+        unread = tuple(AtBalancer(balancer, None, 0.0) for balancer, each in there if not each)
         stood |= {(at.balancer, entry.server) for at in places}
         reading = world.fresh(source, VersionReading, now_mono)
         doubt = no_data_reason(world.observed.get(source)) if reading is None else reading.doubt
@@ -198,9 +196,16 @@ def _instances(estate: Estate, name: str, service: Service, world: World, now_mo
             if (balancer, server) not in stood:
                 key, colour = f"{name}/{balancer}/{server}", _colour(service, server, (at,))
                 yield Instance(
-                    key, name, f"{balancer}/{server}", site, server, colour, (at,), "", NO_PAGE, None, None,
-                    Health.UNKNOWN, (f"balancer:{balancer}",),
+                    key, name, f"{balancer}/{server}", _site(service, server, site), server, colour, (at,), "",
+                    NO_PAGE, None, None, Health.UNKNOWN, (f"balancer:{balancer}",),
                 )  # fmt: skip
+
+
+def _site(service: Service, server: str, site: str) -> str:
+    """Where a server stands: as the estate says of its colour, else at the `site` of the balancer."""
+    colours = service.traffic.colours if service.traffic is not None else {}
+    colour = colours.get(colour_of(colours, server))
+    return colour.site if colour is not None and colour.site else site
 
 
 def _servers(

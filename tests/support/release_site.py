@@ -36,7 +36,8 @@ class Told(MonitorEntry):
 
     @property
     def instances(self) -> Mapping[str, InstanceEntry]:
-        return {name: InstanceEntry(site="east", service="shop", server=name) for name in ("blue", "green")}
+        sites = {"blue": "west", "green": "east"}
+        return {name: InstanceEntry(site=site, service="shop", server=name) for name, site in sites.items()}
 
     @property
     def probes(self) -> Mapping[str, ProbeEntry]:
