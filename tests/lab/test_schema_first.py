@@ -63,6 +63,12 @@ def deeds(engine: RealEngine, run: str) -> list[str]:
     return [body.change.kind for body in bodies if isinstance(body, EffectIntended)]
 
 
+def passed(engine: RealEngine, run: str) -> float:
+    """The seconds that a run took, by its entries."""
+    times = [e.at for e in engine.entries() if e.event.run == run]
+    return times[-1] - times[0]
+
+
 async def evidence(engine: RealEngine, run: str) -> dict[str, Any]:
     steps = (await engine.client.view("runbooks")).steps.values()
     return {s.step: (s.state, *s.evidence) for s in steps if s.run == run}
@@ -88,6 +94,7 @@ async def test_one_card_takes_the_schema_back_and_then_the_traffic(lab: LabClien
         read = next(e.seq for e in of_run(engine, run, "step.ended") if e.event.step.startswith("schema-at"))
         moved = [e.seq for e in of_run(engine, run, "effect.intended")]
         assert moved[0] < read < moved[1], "the schema is read between the two"
+        print(f"from the confirmation to the proof: {passed(engine, run):.0f} s")
         back = await engine.submit(await engine.plan(PlanUndo(run)))
         assert (await engine.settled(back, 120)).state == "done"
         assert deeds(engine, back) == ["backend.flip", "backend.flip", "command.run"]
