@@ -12,6 +12,7 @@ CAPABILITY = Capability(
         "state.detection.proofs",
         "state.detection.points",
         "state.detection.names",
+        "state.detection.slots",
     ),
     projections=(
         "state.detection.detector:DETECTOR",
@@ -21,5 +22,6 @@ CAPABILITY = Capability(
         "state.detection.proofs:PROOFS",
         "state.detection.points:POINTS",
         "state.detection.names:NAMES",
+        "state.detection.slots:SLOTS",
     ),
 )

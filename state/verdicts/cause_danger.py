@@ -61,7 +61,7 @@ def _read_only(cluster: ClusterVerdict) -> list[Cause]:
 
 def _slot(cluster: ClusterVerdict, fault: SlotFault) -> Cause:
     name = fault.slot.name
-    if fault.slot.skipped is not None and not fault.lost:
+    if fault.cost and not fault.lost:
         steps = (
             "By hand: what its consumer lacks does not come by itself. Copy its tables anew (for a subscription: drop"
             " and create it with copy_data), or have the consumer take a snapshot. This is told for a day."

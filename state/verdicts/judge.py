@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import is_
 from typing import Any
@@ -14,7 +14,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
-from state.verdicts.past import KEPT_POINTS, NO_PAST, DatabasePast, PointPast, ProofTime
+from state.verdicts.past import KEPT_POINTS, NO_PAST, DatabasePast, PointPast, ProofTime, SlotPast
 from state.verdicts.releases import ReleasesVerdict, has_releases, releases_verdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
 from state.verdicts.restore_window import restore_row
@@ -127,6 +127,12 @@ class Judge:
 
     def remember(self, database: str, past: DatabasePast) -> None:
         """What the journal tells of a database from now on."""
+        slots = self._known.get(database, NO_PAST).slots
+        self._known, self._last = self._known | {database: replace(past, slots=slots)}, None
+
+    def missed(self, database: str, slots: tuple[SlotPast, ...]) -> None:
+        """The slots that a change of the writer of a database has cost, from now on."""
+        past = replace(self._known.get(database, NO_PAST), slots=slots)
         self._known, self._last = self._known | {database: past}, None
 
     def proven(self, database: str, at: float, mono: float, said: str = "") -> None:

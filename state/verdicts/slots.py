@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from state.units import megabytes
 from state.verdicts.cluster import ClusterFacts, NodeFacts
 from state.verdicts.lag import lsn
+from state.verdicts.past import SLOTS_TOLD_FOR
 from state.world.postgres_parts import ReplicationSlot
 
 KEEPS_MUCH = 1 << 30
@@ -20,13 +22,15 @@ STILL = 30.0
 @dataclass(frozen=True, slots=True)
 class SlotFault:
     """What is wrong with one slot. `lost`: its consumer cannot go on; `twice`: it reads on a standby and has a place at
-    the primary too; else it keeps WAL or soon loses it."""
+    the primary too; `cost`: a change of the writer has cost what its consumer lacks; else it keeps WAL or soon loses
+    it."""
 
     node: str
     slot: ReplicationSlot
     lost: bool
     message: str
     twice: bool = False
+    cost: bool = False
 
 
 def consumer(facts: ClusterFacts, slot: ReplicationSlot) -> str:
@@ -72,8 +76,36 @@ def slot_faults(facts: ClusterFacts) -> tuple[SlotFault, ...]:
         for slot in node.postgres.slots if node.postgres is not None else ():
             message = _fault(facts, node, slot)
             if message:
-                found.append(SlotFault(node.node, slot, slot.lost, message, bool(_second_place(facts, node, slot))))
-    return tuple(found)
+                twice = bool(_second_place(facts, node, slot))
+                found.append(SlotFault(node.node, slot, slot.lost, message, twice, slot.skipped is not None))
+    return (*found, *_missed(facts))
+
+
+def _missed(facts: ClusterFacts) -> Iterator[SlotFault]:
+    """Logical slots that a former writer had and that its successor lacks, or that were made anew there: by the
+    journal, since no server tells it. What the readings of this process tell more exactly is left to them."""
+    primary = facts.primary
+    if primary is None or primary.postgres is None:
+        return
+    there = {each.name: each for each in primary.postgres.slots}
+    for past in facts.past.slots:
+        slot = there.get(past.name)
+        old = facts.wall is not None and facts.wall - past.at >= SLOTS_TOLD_FOR
+        if old or (past.anew is None) is (slot is not None) or (slot is not None and (slot.skipped or slot.lost)):
+            continue
+        slot = slot or ReplicationSlot(past.name, "logical", False, None, None)
+        seen = f"confirmed to {lsn(past.lsn)}" if past.lsn is not None else "how far it was is not known"
+        if past.anew is None:
+            message = (
+                f"slot {past.name}, which {past.node} had when it was last read to write ({seen}), is not on"
+                f" {primary.node}: {consumer(facts, slot)} lacks what comes after"
+            )
+        else:
+            message = (
+                f"slot {past.name} was made anew on {primary.node}, at {lsn(past.anew)} or before:"
+                f" {consumer(facts, slot)} lacks what it had not read on {past.node} ({seen} when that was last read)"
+            )
+        yield SlotFault(primary.node, slot, False, message, cost=True)
 
 
 def _fault(facts: ClusterFacts, node: NodeFacts, slot: ReplicationSlot) -> str:

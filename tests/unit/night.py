@@ -9,6 +9,7 @@ from state.api.views.overview import Suppression
 from state.capabilities import load_events
 from state.detection.detector import Detector
 from state.detection.past import REMEMBRANCE, Remembrance
+from state.detection.slots import SlotMemory
 from state.detection.watch import NightWatch
 from state.engine.life import Life
 from state.errors import Trouble
@@ -68,7 +69,7 @@ class Night:
         self.unrecorded.clear()
         self.judge = Judge(self.estate, self.world)
         setting = FoldSetting(self.estate, self.judge, self.clock, f"boot{self.boot}", "engine@test")
-        self.states = (Detector(setting), NightWatch(setting), Life(setting))
+        self.states = (Detector(setting), NightWatch(setting), Life(setting), SlotMemory(setting))
         self.remembrance = Remembrance(setting)
         for key in self.readings:
             self.world.observed[key] = Observed(key, LIMIT)
@@ -76,9 +77,10 @@ class Night:
             self._fold(entry)
 
     def _fold(self, entry: Recorded) -> None:
-        detector, watch, life = self.states
+        detector, watch, life, slots = self.states
         watch.fold(entry)
         life.fold(entry)
+        slots.fold(entry)
         if isinstance(entry.body, REMEMBRANCE.kinds):
             self.remembrance.fold(entry)
         if entry.kind.startswith(("service.im", "service.re", "split", "drift")):
