@@ -84,6 +84,12 @@ def _nodes(estate: Estate, database: str, site: str = "") -> tuple[str, ...]:
     return tuple(n for n, node in known.nodes.items() if site in ("", node.site)) if known else ()
 
 
+def _frontends(estate: Estate, database: str, role: str = "") -> tuple[str, ...]:
+    """The backends that lead to a database, those for its primary first."""
+    known = estate.databases[database].frontends if database in estate.databases else {}
+    return tuple(b for r in ("primary", "standby") for b, its in known.items() if its == r and role in ("", r))
+
+
 def _backends(estate: Estate, balancer: str) -> tuple[str, ...]:
     traffic = [s.traffic for s in estate.services.values() if s.traffic and balancer in s.traffic.balancers]
     return tuple(dict.fromkeys(t.backend for t in traffic))
@@ -119,6 +125,8 @@ FIELDS: Mapping[str, Mapping[str, EstateField]] = {
         "service": EstateField("service", lambda e, name: _dependants(e, name)[:1]),
         "services": EstateField("service", _dependants, many=True),
         "rpo": EstateField("size", lambda e, name: (f"{e.databases[name].rpo}B",) if name in e.databases else ()),
+        "frontend": EstateField("backend", lambda e, name: _frontends(e, name, "primary")[:1]),
+        "frontends": EstateField("backend", _frontends, many=True),
     },
     "balancer": {
         "site": EstateField("site", lambda e, name: (e.balancers[name].site,) if name in e.balancers else ()),

@@ -59,12 +59,18 @@ def _inside(groups: Mapping[str, Collection[str]], group: Any) -> set[str]:
 
 
 def _backends(estate: Estate, balancer: Any) -> set[str]:
+    """Those of services, and those that lead to databases, of which the estate does not say at which balancers."""
     traffic = _traffic(estate)
-    return {each.backend for each in traffic if balancer not in estate.balancers or balancer in each.balancers}
+    own = {each.backend for each in traffic if balancer not in estate.balancers or balancer in each.balancers}
+    return own | {backend for each in estate.databases.values() for backend in each.frontends}
 
 
 def _servers(estate: Estate, backend: Any) -> set[str] | None:
-    """The servers that an estate names are the colours; for a backend without colours it names none."""
+    """The servers that an estate names are the colours, and of a backend that leads to a database its nodes; for
+    another one without colours it names none."""
+    led = [each.nodes for each in estate.databases.values() if backend is not None and backend in each.frontends]
+    if led:
+        return {node for nodes in led for node in nodes}
     chosen = [each for each in _traffic(estate) if backend in (None, each.backend)]
     if not chosen or not all(each.colours for each in chosen):
         return None

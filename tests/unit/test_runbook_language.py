@@ -76,6 +76,25 @@ def test_fields_of_the_estate_are_arguments() -> None:
     ]
 
 
+def test_the_backends_of_a_database_are_fields_and_names() -> None:
+    orders = {**TREE["databases"]["orders"], "frontends": {"pg_ro": "standby", "pg_rw": "primary"}}
+    estate = Estate.model_validate({**TREE, "databases": {"orders": orders}})
+    head = HEAD.replace("service: {kind: service, default: shop}", "database: {kind: database, default: orders}")
+    floor = "check: backend.floor, with: {balancer: e1, backend: BACKEND, at_least: 1}"
+    text = head + (
+        f"  - {{id: own, {floor}}}\n".replace("BACKEND", '"${database.frontend}"')
+        + "  - id: all\n    each: ${database.frontends}\n    as: backend\n    steps:\n"
+        + f"      - {{id: look, {floor}}}\n".replace("BACKEND", '"${backend}"')
+        + "  - {id: out, change: server.drain, with: {balancer: w1, backend: pg_rw, server: n2}, on_failure: stop}\n"
+    )
+    found = expand(lint(text, estate), {}, estate, {}, lambda _: "n1")
+    assert [each.step.args["backend"] for each in found.steps] == ["pg_rw", "pg_rw", "pg_ro", "pg_rw"]
+    assert "n9" in problem(text.replace("server: n2", "server: n9"), estate), "its servers are the nodes"
+    assert "pg_rx" in problem(text.replace("backend: pg_rw", "backend: pg_rx"), estate)
+    bare = head + f"  - {{id: own, {floor}}}\n".replace("BACKEND", '"${database.frontend}"')
+    assert "frontend" in unfit(lint(bare), ESTATES, {}), "a database without one: the runbook does not apply"
+
+
 def test_a_default_is_derived_from_another_parameter() -> None:
     text = (
         "runbook: case\ntitle: Case\nservice: ${service}\nparams:\n"
