@@ -12,6 +12,10 @@ FOLDER = "/path/to/an/empty/folder"
 """Where nobody said where to."""
 
 
+NO_WORKERS = "max_logical_replication_workers = 0"
+"""A copy that is promoted has production's subscriptions: it would read from their slots, and they lack that then."""
+
+
 def command_lines(row: RestoreRow, made: RestoreChoice, into: str | None) -> tuple[str, ...]:
     """The lines, none where nothing was chosen."""
     if row.store is None or made.backup is None or made.obstacle is not None:
@@ -26,7 +30,7 @@ def _pgbackrest(store: StoreRow, made: RestoreChoice, into: str | None) -> tuple
     words = [*store.command, f"--stanza={store.stanza}", f"--repo={store.repo}", f"--set={made.backup.label}"]
     words += [f"--type={kind}", *([f"--target={value}"] if value else []), f"--target-timeline={made.timeline}"]
     words += [f"--pg1-path={into}", "--archive-mode=off"] if into is not None else []
-    return (shlex.join([*words, "restore"]),)
+    return (shlex.join([*words, "restore"]), *([_setting(NO_WORKERS, into)] if into is not None else []))
 
 
 def _archive(store: StoreRow, made: RestoreChoice, into: str | None) -> tuple[str, ...]:
@@ -37,12 +41,16 @@ def _archive(store: StoreRow, made: RestoreChoice, into: str | None) -> tuple[st
         f'restore_command = \'cp "{store.wal}/%f" "%p"\'',
         f"recovery_target_timeline = '{made.timeline}'",
         *([f"recovery_target_{kind} = '{value}'"] if value else []),
-        *(["archive_mode = off"] if into is not None else []),
+        *(["archive_mode = off", NO_WORKERS] if into is not None else []),
     ]
-    configuration = shlex.quote(f"{folder}/postgresql.auto.conf")
     return (
         shlex.join(["cp", "-a", f"{store.base}/{made.backup.label}/.", folder]),
         shlex.join(["chmod", "0700", folder]),
-        *(f"echo {shlex.quote(each)} >> {configuration}" for each in settings),
+        *(_setting(each, folder) for each in settings),
         shlex.join(["touch", f"{folder}/recovery.signal"]),
     )
+
+
+def _setting(line: str, folder: str) -> str:
+    configuration = shlex.quote(f"{folder}/postgresql.auto.conf")
+    return f"echo {shlex.quote(line)} >> {configuration}"

@@ -125,6 +125,8 @@ class BackedUp:
                     break
                 time.sleep(0.1)
             assert self.sql("select current_setting('archive_mode')", port) == "off", "a scratch copy must not archive"
+            workers = self.sql("select current_setting('max_logical_replication_workers')", port)
+            assert workers == "0", "a scratch copy must not read from the slots of production's subscriptions"
             return [int(each) for each in self.sql("select number from ledger order by 1", port).split()]
         finally:
             self.stop(folder.name)

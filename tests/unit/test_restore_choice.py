@@ -213,7 +213,8 @@ def test_replication_traps_60_and_61_the_command_names_the_timeline_and_turns_ar
     assert command_lines(row, made, None) == (
         "pgbackrest --stanza=orders --repo=1 --set=B --type=lsn --target=0/F000000 --target-timeline=1 restore",
     )
-    (scratch,) = command_lines(row, made, "/srv/scratch")
+    scratch, workers = command_lines(row, made, "/srv/scratch")
+    assert workers == "echo 'max_logical_replication_workers = 0' >> /srv/scratch/postgresql.auto.conf"
     assert scratch.endswith("--pg1-path=/srv/scratch --archive-mode=off restore")
     assert command_lines(row, choose(row, by_time(at(1))), None) == ()
 
