@@ -131,6 +131,12 @@ def utc_date(epoch: float) -> str:
     return _dated(epoch, "%Y-%m-%d %H:%M:%SZ")
 
 
+def file_of(name: str, written: float) -> str:
+    """From which file something is and how old that is, in brackets behind it; nothing where there is no file.
+    `written` is when it was last changed, seconds since 1970."""
+    return f" ({name} of {utc_date(written)})" if name else ""
+
+
 def _dated(epoch: float, form: str) -> str:
     try:
         return datetime.fromtimestamp(epoch, UTC).strftime(form)

@@ -153,7 +153,10 @@ def heading(seen: SeenView[Any]) -> list[str]:
     if header.window is not None:
         lines.append(
             f"{'PROTECTED' if header.window.open else 'next window'} {header.window.title}: {header.window.local}"
+            f"{header.window.source}"
         )
+    if header.windows_unknown:
+        lines.append(f"PROTECTED? nobody knows whether it is now: {', '.join(header.windows_unknown)}")
     if header.effects:
         lines.append(f"EFFECTS REFUSED {header.effects}")
     lines += [f"ALARM {alarm}" for alarm in header.alarms]

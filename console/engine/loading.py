@@ -7,29 +7,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.calendars.reading import SECONDS, read_calendar
 from adapters.files.read import read_yaml, runbook_paths
 from adapters.registry import kinds
 from state.changes.registry import change_kinds
 from state.checks.registry import check_kinds
 from state.config_files.located import Located
 from state.errors import ConfigError, Problem
+from state.estate.calendars import CalendarTimes, unread
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
+from state.estate.windows import WindowEntry
 from state.runbooks.books import calls
 from state.runbooks.model import Runbook
 from state.runbooks.parse import lint_runbook, structure_of
 from state.runbooks.related import unfit
 from state.verdicts.windows import dates
 
+MOST_SECONDS = 90.0
+"""The most time that is spent on all calendars of an estate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An estate, its valid runbooks by name, the linter's warnings about them, and the invalid ones."""
+    """An estate, its valid runbooks by name, the linter's warnings about them, and the invalid ones. `unread` are the
+    windows whose calendars cannot be read: the estate has them, with nothing known of them."""
 
     estate: Estate
     runbooks: Mapping[str, Runbook]
     warnings: Mapping[str, tuple[str, ...]]
     broken: Mapping[str, tuple[Problem, ...]]
+    unread: Mapping[str, tuple[Problem, ...]]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -43,8 +51,9 @@ class Loaded:
 
 
 def load(estate_file: Path) -> Loaded:
-    """Read everything. Raises ConfigError for the estate; an invalid runbook must not prevent the engine's start."""
-    estate = parse_estate(read_yaml(estate_file), kinds())
+    """Read everything. Raises ConfigError for the estate; an invalid runbook or calendar must not prevent the engine's
+    start."""
+    estate, unread_windows = _with_calendars(estate_file, parse_estate(read_yaml(estate_file), kinds()))
     broken: dict[str, tuple[Problem, ...]] = {}
     found: dict[str, Runbook] = {}
     places: dict[str, Path] = {}
@@ -65,7 +74,33 @@ def load(estate_file: Path) -> Loaded:
         found[name], places[name] = runbook, path
         warnings[name] = tuple(str(problem) for problem in lint)
     _leave_out_callers(found, broken)
-    return Loaded(estate, found, warnings, broken)
+    return Loaded(estate, found, warnings, broken, unread_windows)
+
+
+def _with_calendars(estate_file: Path, estate: Estate) -> tuple[Estate, dict[str, tuple[Problem, ...]]]:
+    """The estate with what the calendars of its windows say, and why some cannot be read."""
+    wall, windows, until = time.time(), dict(estate.windows), time.monotonic() + MOST_SECONDS
+    problems: dict[str, tuple[Problem, ...]] = {}
+    read: dict[tuple[str, str, str], tuple[CalendarTimes, tuple[Problem, ...]]] = {}
+    for name, entry in estate.windows.items():
+        if entry.calendar is None:
+            continue
+        what = entry.calendar, entry.zone, entry.summary
+        if what not in read:
+            left = min(SECONDS, max(0.1, until - time.monotonic()))
+            read[what] = _calendar(estate_file.parent / entry.calendar, entry, wall, left)
+        times, found = read[what]
+        windows[name] = entry.known(times)
+        if found:
+            problems[name] = found
+    return estate.model_copy(update={"windows": windows}), problems
+
+
+def _calendar(path: Path, entry: WindowEntry, wall: float, seconds: float) -> tuple[CalendarTimes, tuple[Problem, ...]]:
+    try:
+        return read_calendar(path, entry.zone, entry.summary, wall, seconds=seconds), ()
+    except ConfigError as error:
+        return unread(path.name, str(error.problems[0])), error.problems
 
 
 def _files(estate_file: Path, estate: Estate) -> tuple[dict[Path, Located], dict[str, tuple[Problem, ...]]]:
@@ -114,7 +149,8 @@ def checked(estate_file: Path) -> Checked:
         loaded = load(estate_file)
     except ConfigError as error:
         return Checked(error.problems, 0)
-    found = tuple(problem for problems in loaded.broken.values() for problem in problems)
+    calendars = {problem: None for problems in loaded.unread.values() for problem in problems}
+    found = (*calendars, *(problem for problems in loaded.broken.values() for problem in problems))
     notes = (*loaded.notes, *dates(loaded.estate.windows, time.time()))
     return Checked(found, len(loaded.runbooks) + len(loaded.broken), notes)
 
@@ -137,4 +173,4 @@ def checked_runbook(estate_file: Path, runbook: Path) -> Checked:
         linted, _ = lint_runbook(read_yaml(runbook), estate, change_kinds(), check_kinds(), books)
     except ConfigError as error:
         return Checked(error.problems, 1)
-    return Checked((), 1, Loaded(estate, {**books, linted.runbook: linted}, {}, {}).notes_of(linted.runbook))
+    return Checked((), 1, Loaded(estate, {**books, linted.runbook: linted}, {}, {}, {}).notes_of(linted.runbook))

@@ -8,5 +8,5 @@ CAPABILITY = Capability(
     "engine",
     events=("state.engine.events",),
     projections=("state.engine.life:LIFE", "state.engine.reload:PENDING"),
-    contributions=("state.engine.reload:contribute",),
+    contributions=("state.engine.reload:contribute", "state.engine.calendars:contribute"),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from state.api.views.header import EstateChange
+from state.engine.calendars import run_out_soon
 from state.engine.events import EstateReloaded
 from state.engine.setup import FIXED, Differences, EstateFiles, Setup, differences, stands_on
 from state.errors import Refused
@@ -51,7 +52,7 @@ def contribute(context: ViewContext) -> Contribution:
     change = context.of(Pending).change
     if change is None:
         return Contribution()
-    since = f"estate or runbook changed {utc(change.at)}"
+    since = f"estate, runbook or calendar changed {utc(change.at)}"
     how = f"cannot be loaded: {change.problem}" if change.problem else "not loaded: recovery engine reload"
     steps = "By hand: recovery check tells what is wrong in the files; recovery engine reload takes them when valid."
     return Contribution(alarms=(Alarm(f"{since}, {how}", hand("by hand", steps)),), estate_change=change)
@@ -98,6 +99,19 @@ class Reload:
         same = now.digest == self.setup.digest
         if self._pending.announce(None if same else EstateChange(now.at, now.problem)):
             self._moved()
+        if same and run_out_soon(self.setup.estate, self._journal.clock.wall()):
+            await self._work_out_again(files)
+
+    async def _work_out_again(self, files: EstateFiles) -> None:
+        """The same files, with their calendars worked out from now on: nothing to record, no rule is another one."""
+        async with self._one:
+            fresh = await asyncio.to_thread(files.load, self.setup)
+            async with self._plans.alone():
+                if fresh.digest != self.setup.digest:
+                    return
+                self.setup = fresh
+                closing = self._renew(fresh)
+        await closing
 
     async def take(self, actor: str, session: str) -> str:
         """Load the files and put them in force; what is different, in words.
@@ -113,7 +127,7 @@ class Reload:
                 differs = differences(self.setup, fresh)
                 self._require_free(differs)
                 before, after = self.setup.digest[:SHOWN], fresh.digest[:SHOWN]
-                if before == after:
+                if before == after and not differs:  # a calendar may be readable now, byte for byte the same
                     return "nothing has changed"
                 message = f"estate {before} → {after}: {differs}"
                 body = EstateReloaded(

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from state.config_files.findings import Finding, refuse
+from state.estate.calendars import CalendarTimes, unread
 from state.estate.entry import Entry, Seconds
 from state.estate.values import ServiceName
 
@@ -21,18 +22,34 @@ LONGEST = 31 * 86_400.0
 
 class WindowEntry(Entry):
     """When risky actions are refused: from each instant of `cron` (minute, hour, day of month, month, day of week; in
-    the local time of `zone`) for `duration`. Day of month and day of week together mean either of them.
+    the local time of `zone`) for `duration`; day of month and day of week together mean either of them. Or during the
+    events of `calendar`, an iCalendar file beside the estate's: of those whose title contains `summary`, in any case.
+    There `zone` is that of times that name none, and in which people read all of them.
 
     `services` are those that it protects, none = all; what they depend on is protected with them. `from_risk` is the
     lowest class that is refused.
     """
 
     title: Annotated[str, Field(max_length=60)] = ""
-    cron: Annotated[str, Field(max_length=100)]
+    cron: Annotated[str, Field(max_length=100)] | None = None
+    calendar: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
+    summary: Annotated[str, Field(max_length=60)] = ""
     zone: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}$")]
-    duration: Annotated[Seconds, Field(le=LONGEST)]
+    duration: Annotated[Seconds, Field(le=LONGEST)] | None = None
     services: tuple[ServiceName, ...] = ()
     from_risk: Literal["B1", "B2", "B3"] = "B2"
+    _times: CalendarTimes | None = PrivateAttr(default=None)
+
+    @property
+    def times(self) -> CalendarTimes:
+        """What is known of its calendar; of one that nobody has read, nothing."""
+        return self._times or unread(self.calendar or "", f"{self.calendar} has not been read")
+
+    def known(self, times: CalendarTimes) -> WindowEntry:
+        """The same window with what its calendar says."""
+        copy = self.model_copy()
+        copy._times = times
+        return copy
 
     @model_validator(mode="after")
     def _sound(self) -> WindowEntry:
@@ -40,16 +57,30 @@ class WindowEntry(Entry):
         return self
 
     def _findings(self) -> Iterator[Finding]:
-        known = zone_of(self.zone)
-        if known is None:
+        if zone_of(self.zone) is None:
             yield ("zone",), self.zone, "a time zone of this machine, as Europe/Berlin"
-        if len(self.cron.split()) != FIELDS:
-            yield ("cron",), self.cron, "five fields: minute, hour, day of month, month, day of week"
+        if self.calendar is not None:
+            for name, value in (("cron", self.cron), ("duration", self.duration)):
+                if value is not None:
+                    yield (name,), value, "nothing: the calendar says when, and for how long"
             return
+        if self.summary:
+            yield ("summary",), self.summary, "nothing: there is no calendar whose events have titles"
+        if self.duration is None:
+            yield ("duration",), "", "how long it lasts, as 8h"
+        yield from _cron_findings(self.cron)
+
+
+def _cron_findings(cron: str | None) -> Iterator[Finding]:
+    if cron is None:
+        yield ("cron",), "", "when it begins: cron, or calendar with an iCalendar file"
+    elif len(cron.split()) != FIELDS:
+        yield ("cron",), cron, "five fields: minute, hour, day of month, month, day of week"
+    else:
         try:
-            next(CronSim(self.cron, datetime(2026, 1, 1)))
+            next(CronSim(cron, datetime(2026, 1, 1)))
         except (CronSimError, StopIteration):
-            yield ("cron",), self.cron, "a time that comes: minute, hour, day of month, month, day of week"
+            yield ("cron",), cron, "a time that comes: minute, hour, day of month, month, day of week"
 
 
 def zone_of(name: str) -> ZoneInfo | None:

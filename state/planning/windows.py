@@ -12,7 +12,7 @@ from state.estate.windows import WindowEntry
 from state.planning.overriding import reasons_for
 from state.planning.plan import Draft, Seen, may_act, risk_of
 from state.units import clock
-from state.verdicts.windows import coming, next_of_all, open_now
+from state.verdicts.windows import coming, next_of_all, open_now, why_unknown
 
 RULE = "window"
 SHORTEST = 10
@@ -20,25 +20,28 @@ SHORTEST = 10
 
 
 def window_rules(draft: Draft, seen: Sequence[Seen], estate: Estate, wall: float) -> tuple[Rule, ...]:
-    """One refusal for each window that is open and protects what the plan touches; else that there is none, and the
-    next one. A step that is tried again was decided with its run. Raises NotFound and Refused for a reason that is
-    none."""
+    """One refusal for each window that protects what the plan touches and is open, or of which nobody knows whether it
+    is; else that there is none, and the next one. A step that is tried again was decided with its run. Raises NotFound
+    and Refused for a reason that is none."""
     reasons = window_reasons(draft, estate)
     held = list(_held(draft, seen, estate))
     found: list[Rule] = []
     for name, entry in held:
-        now = open_now(name, entry, wall)
-        if now is None:
+        now, unknown = open_now(name, entry, wall), why_unknown(entry, wall)
+        if now is None and not unknown:
             continue
-        fact = f"{now.title} is protected: {now.local}"
+        fact = f"{entry.title or name} may protect it now: {unknown}"
+        way_out = "Mend it (recovery check says where), then recovery engine reload"
+        if now is not None:
+            fact, way_out = f"{now.title} is protected: {now.local}{now.source}", "Wait until it ends"
         if name in reasons:
             found.append(Rule(RULE, True, f"{fact}; overridden: {reasons[name]}", own=name))
         else:
-            way_out = f"Wait until it ends; a commander may override {name}, by its name and with a reason"
+            way_out = f"{way_out}; a commander may override {name}, by its name and with a reason"
             found.append(Rule(RULE, False, fact, way_out, "commander", own=name))
     if not found and held:
         following = next_of_all(dict(held), wall)
-        told = f"; next: {following.title}, {following.local}" if following is not None else ""
+        told = f"; next: {following.title}, {following.local}{following.source}" if following is not None else ""
         found.append(Rule(RULE, True, f"no protected window is open{told}"))
     return tuple(found)
 
@@ -49,8 +52,10 @@ def window_warnings(draft: Draft, seen: Sequence[Seen], estate: Estate, wall: fl
     found: list[CardWarning] = []
     for name, entry in _held(draft, seen, estate):
         now, following = open_now(name, entry, wall), coming(name, entry, wall)
-        if now is not None and name in reasons:
-            said = f"{now.title} is protected: {now.local}; reason: {reasons[name]}"
+        unknown = why_unknown(entry, wall)
+        if (now is not None or unknown) and name in reasons:
+            held_up = f"{now.title} is protected: {now.local}" if now is not None else f"{name}: {unknown}"
+            said = f"{held_up}; reason: {reasons[name]}"
             found.append(CardWarning(WarningKind.OVERRIDDEN, name, said, name))
         elif now is None and following is not None and following.start < wall + longest:
             left = clock(following.start - wall)

@@ -2,6 +2,8 @@
 
 Clocks that go forward or back shorten no window: where an hour is skipped it begins when the clocks go on, and where
 one comes twice both of them are protected.
+
+Of a window with a calendar it may be unknown whether it is open: then it is neither open nor closed.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim
 
+from state.estate.calendars import Span
 from state.estate.windows import WindowEntry, zone_of
+from state.units import file_of, utc_date
 
 TWICE = 7201
 """Seconds: more than any hour that comes twice, and the one after it."""
@@ -25,33 +29,59 @@ LOOKED_BACK = 3
 @dataclass(frozen=True, slots=True)
 class Occurrence:
     """One time that a window is open: from `start` until `end`, epoch seconds. `local` is its beginning and its end in
-    the window's own zone, for people."""
+    the window's own zone, for people. `file` is the calendar that it is from, last changed at `written`."""
 
     name: str
     title: str
     start: float
     end: float
     local: str
+    file: str = ""
+    written: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """From which calendar, and how old that is, in brackets; nothing for one by cron."""
+        return file_of(self.file, self.written)
 
 
 def open_now(name: str, entry: WindowEntry, wall: float) -> Occurrence | None:
     """The occurrence that is open at a wall time in epoch seconds: the one that ends last."""
+    if entry.calendar is not None:
+        return _of_calendar(name, entry, entry.times.open_at(wall) if entry.times.knows(wall) else None)
     found = [each for each in _before(name, entry, wall) if each.start <= wall < each.end]
     return max(found, key=lambda each: each.end, default=None)
 
 
 def coming(name: str, entry: WindowEntry, wall: float) -> Occurrence | None:
-    """The next one that begins later than now; None where no more comes."""
+    """The next one that begins later than now; None where no more comes, or none is known."""
+    if entry.calendar is not None:
+        return _of_calendar(name, entry, entry.times.after(wall) if entry.times.knows(wall) else None)
     zone = zone_of(entry.zone)
-    if zone is None:
+    if zone is None or entry.cron is None:
         return None
     try:
         for begin in CronSim(entry.cron, datetime.fromtimestamp(int(wall), zone)):
             if begin.timestamp() > wall:
-                return _occurrence(name, entry, begin)
+                return _by_cron(name, entry, begin)
     except (StopIteration, OverflowError):
         return None
     return None
+
+
+def why_unknown(entry: WindowEntry, wall: float) -> str:
+    """Why nobody knows whether a window is open, in whole words; empty where it is known."""
+    if entry.calendar is None or entry.times.knows(wall):
+        return ""
+    times = entry.times
+    if times.problem:
+        return f"its calendar cannot be read: {times.problem}"
+    return f"{times.file} was worked out from {utc_date(times.since)} to {utc_date(times.until)}, which is not now"
+
+
+def unknown_windows(windows: Mapping[str, WindowEntry], wall: float) -> dict[str, str]:
+    """The windows of which nobody knows whether they are open, and why."""
+    return {name: why for name, entry in windows.items() if (why := why_unknown(entry, wall))}
 
 
 def all_open(windows: Mapping[str, WindowEntry], wall: float) -> tuple[Occurrence, ...]:
@@ -70,18 +100,38 @@ def dates(windows: Mapping[str, WindowEntry], wall: float) -> tuple[str, ...]:
     """A line for each window with its next occurrences, for the person who wrote it."""
     found: list[str] = []
     for name, entry in windows.items():
+        if why_unknown(entry, wall):
+            continue  # it is among the problems
         told, now = list[str](), wall
         while len(told) < SHOWN and (following := coming(name, entry, now)) is not None:
-            told.append(following.local)
+            titled = f"{following.title}, " if entry.calendar is not None else ""
+            told.append(titled + following.local)
             now = following.start
-        found.append(f"windows.{name}: {'; '.join(told) or 'never again'}")
+        found.append(f"windows.{name}: {'; '.join(told) or _none_comes(entry)}{_left_out(entry)}")
     return tuple(found)
+
+
+def _none_comes(entry: WindowEntry) -> str:
+    return "never again" if entry.calendar is None else f"none until {utc_date(entry.times.until)}"
+
+
+def _left_out(entry: WindowEntry) -> str:
+    return f" (protects nothing: {entry.times.left_out})" if entry.calendar is not None and entry.times.left_out else ""
+
+
+def _of_calendar(name: str, entry: WindowEntry, span: Span | None) -> Occurrence | None:
+    zone = zone_of(entry.zone)
+    if span is None or zone is None:
+        return None
+    title = ": ".join(each for each in (entry.title or name, span.title) if each)
+    local = _local(datetime.fromtimestamp(span.start, zone), datetime.fromtimestamp(span.end, zone), entry.zone)
+    return Occurrence(name, title, span.start, span.end, local, entry.times.file, entry.times.written)
 
 
 def _before(name: str, entry: WindowEntry, wall: float) -> list[Occurrence]:
     """Its last beginnings, the newest first."""
     zone = zone_of(entry.zone)
-    if zone is None:
+    if zone is None or entry.cron is None:
         return []
     # From later than now: in an hour that comes twice the clock shows the same time before and after.
     ticks = CronSim(entry.cron, datetime.fromtimestamp(int(wall) + TWICE, zone), reverse=True)
@@ -90,19 +140,22 @@ def _before(name: str, entry: WindowEntry, wall: float) -> list[Occurrence]:
         while len(found) < LOOKED_BACK:
             begin = next(ticks)
             if begin.timestamp() <= wall:
-                found.append(_occurrence(name, entry, begin))
+                found.append(_by_cron(name, entry, begin))
     except (StopIteration, OverflowError):
         pass
     return found
 
 
-def _occurrence(name: str, entry: WindowEntry, begin: datetime) -> Occurrence:
+def _by_cron(name: str, entry: WindowEntry, begin: datetime) -> Occurrence:
     """Its end is the later one of its time as it passes and of its time by the clock."""
-    lasts = timedelta(seconds=entry.duration)
+    lasts = timedelta(seconds=entry.duration or 0.0)
     passed = begin.astimezone(UTC) + lasts
     by_clock = (begin.replace(tzinfo=None) + lasts).replace(tzinfo=begin.tzinfo, fold=1)
     end = max(passed.timestamp(), by_clock.timestamp())
-    until = datetime.fromtimestamp(end, begin.tzinfo)
-    same = until.date() == begin.date()
-    local = f"{begin:%a %d %b %H:%M} to {until:{'%H:%M' if same else '%a %d %b %H:%M'}} {entry.zone}"
+    local = _local(begin, datetime.fromtimestamp(end, begin.tzinfo), entry.zone)
     return Occurrence(name, entry.title or name, begin.timestamp(), end, local)
+
+
+def _local(begin: datetime, until: datetime, zone: str) -> str:
+    same = until.date() == begin.date()
+    return f"{begin:%a %d %b %H:%M} to {until:{'%H:%M' if same else '%a %d %b %H:%M'}} {zone}"

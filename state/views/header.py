@@ -9,7 +9,7 @@ from state.errors import ViewFailed
 from state.estate.model import Estate
 from state.verdicts.clocks import most_urgent
 from state.verdicts.evidence import rank
-from state.verdicts.windows import all_open, next_of_all
+from state.verdicts.windows import all_open, next_of_all, unknown_windows
 from state.views.context import Alarm, JournalState, ViewContext, as_cause
 from state.world.world import World
 
@@ -41,6 +41,7 @@ def build(context: ViewContext) -> HeaderView:
         journal_erased=journal.erased,
         estate_change=next((each.estate_change for each in added if each.estate_change is not None), None),
         window=window(estate, context.wall),
+        windows_unknown=tuple(unknown_windows(estate.windows, context.wall) if context.wall is not None else ()),
     )
     return context.memory.keep(HEADER, view)
 
@@ -53,7 +54,8 @@ def window(estate: Estate, wall: float | None) -> ProtectedWindow | None:
     found = opened[-1] if opened else next_of_all(estate.windows, wall)
     if found is None:
         return None
-    return ProtectedWindow(found.name, found.title, found.start, found.end, found.local, bool(opened))
+    said = found.name, found.title, found.start, found.end, found.local, bool(opened)
+    return ProtectedWindow(*said, found.file, found.written)
 
 
 def bare(estate: Estate, journal: JournalState, failure: ViewFailed) -> HeaderView:

@@ -18,6 +18,7 @@ from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
 from adapters.balancers import haproxy_maps, haproxy_tables
 from adapters.balancers.haproxy_socket import _message
+from adapters.calendars.scan import UnfitCalendar
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
 from adapters.databases.conninfo import of_conninfo, with_place
@@ -65,6 +66,7 @@ from state.text import clean, decode, is_clean
 from state.units import parse_duration, parse_ratio, parse_size
 from tests.support import parser_seeds as s
 from tests.support.backup_parsers import pgbackrest_info, wal_archive, wal_dump
+from tests.support.calendar_parser import CALENDAR, calendar
 from tests.support.database_parsers import (
     etcd_keys,
     pg_auto_failover,
@@ -354,6 +356,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("wal-archive", wal_archive, MALFORMED, (s.ARCHIVE,)),
     Parser("wal-dump", wal_dump, MALFORMED, (s.DUMPED,)),
     Parser("wal-page", wal_page, (), (b"\x10\xd1\x07\x00" + b"\x01\x00\x00\x00" + bytes(20) + b"\x40" + bytes(40),)),
+    Parser("calendar", calendar, (UnfitCalendar,), (CALENDAR,), on_loop=False),
     Parser("postgres-row", postgres_row, MALFORMED, (s.as_json(dict(s.ROW)), s.SENDERS)),
 )
 BY_NAME = {each.name: each for each in PARSERS}

@@ -140,7 +140,7 @@ async def test_a_changed_file_is_announced_and_the_announcement_goes_when_it_is_
         files.now = SECOND
         await until(lambda: lab.engine.view("header").alarms != ())
         header = lab.engine.view("header")
-        assert header.alarms == ("estate or runbook changed 07:00:00Z, not loaded: recovery engine reload",)
+        assert header.alarms == ("estate, runbook or calendar changed 07:00:00Z, not loaded: recovery engine reload",)
         files.problem = "estate.yaml:3:1: rto 5x"
         await until(lambda: "cannot be loaded" in lab.engine.view("header").alarms[0])
         assert lab.engine.view("header").estate_change.problem == files.problem

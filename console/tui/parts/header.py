@@ -73,17 +73,24 @@ def risk_forms(risk: DataRisk | None, store: Store, glyphs: Glyphs) -> tuple[Tex
     )
 
 
-def window_forms(window: ProtectedWindow) -> tuple[Text, ...]:
-    """The protected window that is open, in short with its end, else the next one with its begin; times in UTC."""
+def window_forms(window: ProtectedWindow | None, unknown: Sequence[str] = ()) -> tuple[Text, ...]:
+    """The protected window that is open, in short with its end; else that it is unknown whether one is; else the next
+    one with its begin. Times in UTC."""
+    if unknown and (window is None or not window.open):
+        return (cell(f"PROTECTED? {', '.join(unknown)} unknown", UNKNOWN), cell("PROTECTED?", UNKNOWN))
+    if window is None:
+        return ()
     if window.open:
         end = f"until {utc(window.end)[:5]}Z"
         return (
+            *([cell(f"PROTECTED {window.title}, {window.local}{window.source}", WARN)] if window.file else []),
             cell(f"PROTECTED {window.title}, {window.local}", WARN),
             cell(f"PROTECTED {window.title} {end}", WARN),
             cell(f"PROTECTED {end}", WARN),
         )
     begin = utc_date(window.start)[5:16] + "Z"
     return (
+        *([joined(("next window ", MUTED), f"{window.title}, {window.local}{window.source}")] if window.file else []),
         joined(("next window ", MUTED), f"{window.title}, {window.local}"),
         joined(("next window ", MUTED), f"{window.title} {begin}"),
         joined(("window ", MUTED), begin),
@@ -129,8 +136,8 @@ def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
     if view is not None:
         fields.append(Field(1, rto_forms(view.rto, store)))
         fields.append(Field(2, risk_forms(view.risk, store, glyphs)))
-        if view.window is not None:
-            fields.append(Field(3, window_forms(view.window)))
+        if view.window is not None or view.windows_unknown:
+            fields.append(Field(3, window_forms(view.window, view.windows_unknown)))
         if view.running and store.link.state is not LinkState.LOST:
             count = len(view.running)
             short = cell(f"{count} run" + ("s" if count > 1 else ""))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from state.api.run_states import RunState
 from state.api.views.causes import Cause
 from state.health import Health
+from state.units import file_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class EstateChange:
 @dataclass(frozen=True, slots=True)
 class ProtectedWindow:
     """A protected window that is open, or the next one: from `start` until `end`, epoch seconds, and the same in its
-    own zone for people."""
+    own zone for people. `file` is the calendar that it is from, last changed at `written`, epoch seconds."""
 
     name: str
     title: str
@@ -93,6 +94,13 @@ class ProtectedWindow:
     end: float
     local: str
     open: bool
+    file: str = ""
+    written: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """From which calendar it is and how old that is, for people."""
+        return file_of(self.file, self.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ class HeaderView:
     `consoles` the attached consoles. `journal_doubt` says why recorded entries cannot be trusted,
     `journal_verified_seq` up to which entry the chain is verified, `journal_erased` how many of these are without
     payload, `estate_change` that the files are not those that are loaded. `window` is the protected window that is open
-    for longest, else the next one.
+    for longest, else the next one; `windows_unknown` are those of which nobody knows whether they are open.
     """
 
     estate: str
@@ -126,3 +134,4 @@ class HeaderView:
     journal_erased: int = 0
     estate_change: EstateChange | None = None
     window: ProtectedWindow | None = None
+    windows_unknown: tuple[str, ...] = ()

@@ -1,0 +1,57 @@
+"""`python -m adapters.calendars.child FILE ZONE TEXT SINCE UNTIL SECONDS`: what a calendar file says, as JSON.
+
+A process of its own: there are files that take any time and memory to understand. The kernel ends it after so many
+seconds of a processor, and the engine's loop does not wait for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from adapters.calendars.events import events_in
+from adapters.calendars.scan import MOST_BYTES, UnfitCalendar, pieces
+from adapters.calendars.spans import spans_of
+from state.host.regular import opened
+
+
+def answer(path: Path, zone: str, named: str, since: float, until: float) -> dict[str, Any]:
+    """`spans` as [start, end, which of the `titles`], `digest`, `written`, how many events are `free` and
+    `without_length`; or `problem`: line, expected, found."""
+    try:
+        with opened(path) as file:
+            written = os.fstat(file.fileno()).st_mtime
+            raw = file.read(MOST_BYTES + 1)
+        found = spans_of(list(events_in(pieces(raw), ZoneInfo(zone), named)), since, until)
+    except UnfitCalendar as unfit:
+        return {"problem": [unfit.line, unfit.expected, unfit.found]}
+    except OSError as error:
+        return {"problem": [0, "a file that can be read", (error.strerror or "it cannot be read").lower()]}
+    titles = {span.title: None for span in found.spans}
+    places = {title: place for place, title in enumerate(titles)}
+    return {
+        "titles": list(titles),
+        "spans": [[span.start, span.end, places[span.title]] for span in found.spans],
+        "digest": hashlib.sha256(raw).hexdigest(),
+        "written": written,
+        "free": found.free,
+        "without_length": found.without_length,
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write the answer, and nothing else."""
+    file, zone, named, since, until, seconds = arguments
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
+    sys.stdout.write(json.dumps(answer(Path(file), zone, named, float(since), float(until))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

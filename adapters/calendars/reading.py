@@ -1,0 +1,70 @@
+"""A calendar file, read: ours by the rules of every file of an estate, understood in a process with limits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from adapters.calendars.scan import MOST_BYTES
+from adapters.confined.run import run_confined
+from state.errors import ConfigError, Problem
+from state.estate.calendars import AHEAD, BEHIND, CalendarTimes, Span, calendar_times
+from state.host.trust import require_ours
+from state.units import counted
+
+CHILD = "adapters.calendars.child"
+SECONDS = 45.0
+"""The most time that is spent on a file, also on a host that is busy."""
+CPU_SECONDS = 10
+"""The most seconds of a processor: what a reader is given that has one for itself."""
+MOST_OUTPUT = 16_000_000
+"""Bytes: more than the reader has to say of any file."""
+MOST_QUOTED = 256
+"""Characters of what was found and expected, in a message."""
+
+__all__ = ["MOST_BYTES", "read_calendar"]
+
+
+def read_calendar(
+    path: Path, zone: str, named: str, wall: float, *, seconds: float = SECONDS, cpu: int = CPU_SECONDS
+) -> CalendarTimes:
+    """The events whose title contains `named`, as instants around a wall time in epoch seconds; `zone` is for times
+    that name none. Blocks. Raises ConfigError with the line where something is not understood: nothing is known then.
+    """
+    require_ours(path)
+    since, until = wall - BEHIND, wall + AHEAD
+    argv = [sys.executable, "-P", "-m", CHILD, str(path.absolute()), zone, named, repr(since), repr(until), str(cpu)]
+    try:
+        done = run_confined(argv[0], argv, Path("/"), seconds=seconds, most=MOST_OUTPUT)
+    except OSError as error:
+        raise _problem(path, 0, "a reader of calendars that can be started", str(error)) from error
+    if done.code is None:
+        raise _problem(path, 0, f"a calendar that is understood within {seconds:.0f} s", "more than that")
+    if done.code in (128 + signal.SIGXCPU, 128 + signal.SIGKILL):
+        raise _problem(path, 0, f"a calendar that is understood within {cpu} s of a processor", "more than that")
+    if done.code != 0 or len(done.output) > MOST_OUTPUT:
+        expected = "a calendar that the reader understands with the memory it may take"
+        raise _problem(path, 0, expected, f"it ended with {done.code}")
+    found = json.loads(done.output)
+    if "problem" in found:
+        line, expected, was = found["problem"]
+        raise _problem(path, line, expected, was)
+    spans = [Span(start, end, found["titles"][place]) for start, end, place in found["spans"]]
+    return calendar_times(path.name, found["digest"], found["written"], (since, until), spans, _left_out(found))
+
+
+def _left_out(found: dict[str, Any]) -> str:
+    """What protects nothing, for the person who wrote it."""
+    told = [
+        f"{counted(found[key], 'event')} {why}"
+        for key, why in (("free", "free or cancelled"), ("without_length", "without a length"))
+        if found[key]
+    ]
+    return ", ".join(told)
+
+
+def _problem(path: Path, line: int, expected: str, found: str) -> ConfigError:
+    return ConfigError((Problem(str(path), line, 1 if line else 0, found[:MOST_QUOTED], expected[:MOST_QUOTED]),))
