@@ -104,9 +104,9 @@ def events_in(found: Sequence[Piece], own: tzinfo, named: str) -> Iterator[Calen
     zones = Zones(own, {_tzid(piece): piece for piece in found if piece.kind == "VTIMEZONE"})
     parsed = [(piece, _parsed(piece)) for piece in found if piece.kind == "VEVENT"]
     wanted = named.casefold()
-    kept = {_text(event, "UID", piece.line) for piece, event in parsed if wanted in _told(event).casefold()} - {""}
+    kept = {_text(event, "UID", piece.line) for piece, event in parsed if _about(event, wanted)} - {""}
     for piece, event in parsed:
-        about = wanted in _told(event).casefold()
+        about = _about(event, wanted)
         if about or (_text(event, "UID", piece.line) in kept and "RECURRENCE-ID" in event):
             yield _event(event, piece.line, zones, about)
 
@@ -130,10 +130,10 @@ def _tzid(piece: Piece) -> str:
     return next((line.partition(":")[2].strip() for line in lines), "")
 
 
-def _told(event: ParsedEvent) -> str:
-    """The title, as a filter sees it: one that cannot be read is not left out by any."""
-    value = event.get("SUMMARY", "")
-    return "" if isinstance(value, vBroken | list) else str(value)
+def _about(event: ParsedEvent, wanted: str) -> bool:
+    """Whether its title has a text in it. One that cannot be read is left out by none: it is refused later."""
+    title = event.get("SUMMARY", "")
+    return isinstance(title, vBroken | list) or wanted in str(title).casefold()
 
 
 def _event(event: ParsedEvent, line: int, zones: Zones, about: bool) -> CalendarEvent:
@@ -153,7 +153,7 @@ def _event(event: ParsedEvent, line: int, zones: Zones, about: bool) -> Calendar
     return CalendarEvent(
         line=line,
         uid=str(event.get("UID", "")) or f"line {line}",
-        title=" ".join(_told(event).split())[:LONGEST_TITLE],
+        title=" ".join(str(event.get("SUMMARY", "")).split())[:LONGEST_TITLE],
         protects=about and not free,
         begin=begin,
         lasting=_lasting(event, begin, zones, line),

@@ -43,7 +43,7 @@ def read_calendar(
         raise _problem(path, 0, "a reader of calendars that can be started", str(error)) from error
     if done.code is None:
         raise _problem(path, 0, f"a calendar that is understood within {seconds:.0f} s", "more than that")
-    if done.code in (128 + signal.SIGXCPU, 128 + signal.SIGKILL):
+    if done.code == 128 + signal.SIGXCPU:
         raise _problem(path, 0, f"a calendar that is understood within {cpu} s of a processor", "more than that")
     if done.code != 0 or len(done.output) > MOST_OUTPUT:
         expected = "a calendar that the reader understands with the memory it may take"

@@ -217,6 +217,8 @@ def test_a_filter_takes_events_by_their_title(tmp_path: Path) -> None:
     broken = event("SUMMARY:lunch\nDTSTART:nonsense")
     assert [each[:5] for each in read(tmp_path, one, broken, named="freeze")] == ["01-05"]
     assert refused(tmp_path, one, broken, named="")[0] == 9
+    twice = event("SUMMARY:lunch\nSUMMARY:freeze\nDTSTART:20260105T090000Z\nDURATION:PT1H")
+    assert "SUMMARY" in refused(tmp_path, one, twice, named="freeze")[1], "nobody knows whether it is meant"
 
 
 @pytest.mark.parametrize(
