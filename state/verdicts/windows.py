@@ -97,7 +97,7 @@ def next_of_all(windows: Mapping[str, WindowEntry], wall: float) -> Occurrence |
 
 
 def dates(windows: Mapping[str, WindowEntry], wall: float) -> tuple[str, ...]:
-    """A line for each window with its next occurrences, for the person who wrote it."""
+    """A line for each window: the occurrence that is open and the next ones, for the person who wrote it."""
     found: list[str] = []
     for name, entry in windows.items():
         if why_unknown(entry, wall):
@@ -107,7 +107,9 @@ def dates(windows: Mapping[str, WindowEntry], wall: float) -> tuple[str, ...]:
             titled = f"{following.title}, " if entry.calendar is not None else ""
             told.append(titled + following.local)
             now = following.start
-        found.append(f"windows.{name}: {'; '.join(told) or _none_comes(entry)}{_left_out(entry)}")
+        is_open = open_now(name, entry, wall)
+        first = [f"open now: {is_open.title}, {is_open.local}"] if is_open is not None else []
+        found.append(f"windows.{name}: {'; '.join([*first, *(told or [_none_comes(entry)])])}{_left_out(entry)}")
     return tuple(found)
 
 

@@ -223,6 +223,9 @@ def test_the_next_dates_are_told_where_an_estate_is_checked() -> None:
         " Thu 28 Jan 09:00 to 17:00 Europe/Berlin"
     )
     assert told[1].startswith("windows.never: Tue 29 Feb")
+    inside = dates({"payday": window("0 9 28 * *", "8h", title="pay day")}, at("2026-11-28T09:00:00"))[0]
+    opened = "windows.payday: open now: pay day, Sat 28 Nov 09:00 to 17:00 Europe/Berlin; Mon 28 Dec "
+    assert inside.startswith(opened)
 
 
 async def test_a_roll_back_inside_a_window_needs_the_reason_too_and_keeps_it() -> None:
