@@ -90,7 +90,8 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
         (
             "socket: /run/edge.sock",
             "sokcet: /run/edge.sock",
-            "found key 'sokcet', expected one of the keys kind, maps, site, socket or waive; did you mean 'socket'?",
+            "found key 'sokcet', expected one of the keys hard_stop_after, kind, maps, site, socket, stick_tables or"
+            " waive; did you mean 'socket'?",
         ),
         ("socket: /run/edge.sock", "", "expected the key 'socket' in balancers.edge"),
         (
