@@ -25,11 +25,11 @@ WHOLE = 90.0
 
 
 class Manager:
-    """Patroni's own API, with the lab's credential."""
+    """Patroni's own API, with the lab's credential; `of` names whose: of the cluster or of the standby cluster."""
 
-    def __init__(self, lab: LabClient, truth: Truth) -> None:
+    def __init__(self, lab: LabClient, truth: Truth, of: str = "nodes") -> None:
         self._lab, self._truth = lab, truth
-        self._nodes: dict[str, Any] = lab.description()["nodes"]
+        self._nodes: dict[str, Any] = lab.description()[of]
 
     async def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and body, from the first member that answers."""

@@ -12,6 +12,7 @@ from adapters.lab.options import LabOptions
 from state.api.views.replication import ClusterRow
 from state.detection.observations import CauseBegan
 from state.health import Health
+from tests.crash.manager_targets import Manager
 from tests.crash.targets import Truth
 from tests.lab.test_night import newest, observed
 from tests.lab.test_replication_faults import verb
@@ -114,3 +115,23 @@ async def test_a_silent_upstream_is_unknown_and_then_an_alarm(site: LabClient, e
     finally:
         await site.set_link("standby-upstream", "pass")
     await well(engine)
+
+
+async def test_replication_trap_33_one_that_opens_beside_its_upstream_is_an_alarm_in_its_first_seconds(
+    site: LabClient, engine: RealEngine
+) -> None:
+    """The last test: both histories go on afterwards. Each of the two clusters is healthy by itself."""
+    await well(engine)
+    west = Manager(site, Truth(site), of="standby_cluster")
+    assert (await west.send("GET", "/config"))[1]["standby_cluster"], "the real Patroni has it in its store"
+    await west.send("PATCH", "/config", {"standby_cluster": None})
+
+    async def both() -> bool:
+        header = await engine.client.view("header")
+        return f"database/orders/both-write/{WEST}" in {each.key for each in header.causes}
+
+    await until(both, SLOW, "nobody says that both accept writes")
+    header = await engine.client.view("header")
+    cause = next(each for each in header.causes if "both-write" in each.key)
+    assert cause.health is Health.FAIL
+    assert "are one system, and both accept writes: forked at" in cause.what
