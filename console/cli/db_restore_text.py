@@ -56,6 +56,8 @@ def told_window(row: RestoreRow, age: str, now_mono: float) -> Iterator[str]:
     yield f"  {where} on {row.store.on}, read {age} ago   last proven restore: {proof_words(row, now_mono)}"
     if row.proven_by:
         yield f"  it said: {clean(row.proven_by)}"
+    if row.running:
+        yield "  a backup is at work there"
     for fault in row.faults[1:]:
         yield f"  {fault.health.value.upper()} {fault.message}"
     yield from _ribbon(row.ranges)

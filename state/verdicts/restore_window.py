@@ -81,7 +81,7 @@ def restore_row(
         name, health, faults[0].message if faults else WHOLE, store, ranges, sets,
         tuple(_branch_row(each, own, branch) for each in known.values()), branch,
         _primary_lsn(facts), proven_at, tuple(faults), sources,
-        points, proven_mono, proof.said if proof is not None else "", _limits(facts),
+        points, proven_mono, proof.said if proof is not None else "", _limits(facts), reading.running,
     )  # fmt: skip
 
 

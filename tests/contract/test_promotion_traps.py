@@ -65,8 +65,9 @@ async def test_replication_trap_57_unlogged_tables_of_every_database_are_on_the_
             psql(pair, pair.primary, "postgres", f"drop database {name} with (force)")
 
 
-async def test_replication_trap_37_a_failover_slot_that_is_not_ready_is_dropped_at_promotion_and_told_before() -> None:
-    """It is listed on the standby with failover and synced true; only that it is temporary tells (18)."""
+async def test_replication_traps_37_and_57_a_slot_that_is_not_ready_and_prepared_transactions_are_told_before() -> None:
+    """The slot is listed on the standby with failover and synced true; only that it is temporary tells (18). A standby
+    shows no prepared transaction; after its promotion it is there, with its locks."""
     with tempfile.TemporaryDirectory(prefix="trap") as folder:
         place = Path(folder)
         place.chmod(0o777)
@@ -81,13 +82,14 @@ async def _promoted_without_its_slot(pair: Pair) -> None:
     with (pair.place / "a" / "pg_hba.conf").open("a") as hba:
         hba.write("local replication all trust\n")
     upstream = f"host={pair.place} port={pair.primary} user=postgres application_name=b dbname=postgres"
-    pair.psql(pair.primary, "alter system set wal_level = logical")
+    for setting in ("wal_level = logical", "max_prepared_transactions = 5"):
+        pair.psql(pair.primary, f"alter system set {setting}")
     pair.control("a", "-m", "fast", "stop")
     pair.start("a", pair.primary)
     pair.psql(pair.primary, "select pg_create_logical_replication_slot('cdc', 'pgoutput', false, false, true)")
     pair.psql(pair.primary, "create table later (id int)")  # what is older is not on the standby any more
     on = [f"{each} = on" for each in ("hot_standby_feedback", "sync_replication_slots")]
-    for setting in (*on, "wal_level = logical", f"primary_conninfo = '{upstream}'"):
+    for setting in (*on, "wal_level = logical", "max_prepared_transactions = 5", f"primary_conninfo = '{upstream}'"):
         pair.psql(pair.standby, f"alter system set {setting}")
     pair.control("b", "-m", "fast", "stop")
     pair.start("b", pair.standby)
@@ -99,6 +101,10 @@ async def _promoted_without_its_slot(pair: Pair) -> None:
         assert words == "not ready: a promotion here drops it, and its consumer loses changes"
         said = (WarningKind.EFFECT, "logical slots that are not ready on b and dropped at promotion: cdc")
         assert said in await warned(database)
+        psql(pair, pair.primary, "postgres", "", stdin="begin; lock later; prepare transaction 'open';")
+        held = "1 prepared transaction of a: each holds its locks on the new leader too"
+        assert (WarningKind.EFFECT, held) in await warned(database)
+        assert psql(pair, pair.standby, "postgres", "select gid from pg_prepared_xacts") == ""
         pair.control("a", "-m", "immediate", "stop")
         gone = "logical slots that b does not have: cdc; their consumers lose changes"
         told = await warned(database)
@@ -106,3 +112,4 @@ async def _promoted_without_its_slot(pair: Pair) -> None:
         pair.control("b", "promote")
         promoted = await until(database.server("b"), lambda r: not r.in_recovery)
         assert promoted.slots == (), "and so it came"
+    assert psql(pair, pair.standby, "postgres", "select gid from pg_prepared_xacts").strip() == "open"

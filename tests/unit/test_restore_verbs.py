@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from console.cli.db_restore import UNREAD
@@ -29,6 +31,15 @@ def test_a_window_is_told_with_its_ribbon_and_its_gap() -> None:
     assert f"{utc_date(at(2.5))} to {utc_date(at(5.9))}" in text
     assert "=....." in text
     assert "then WAL is missing" in text
+
+
+def test_replication_trap_66_a_backup_at_work_is_told_and_never_that_there_is_none() -> None:
+    """pgBackRest sees the lock of its own host only: a backup that another host makes is not seen."""
+    said = {
+        running: "\n".join(told_window(rows(replace(WHOLE, running=running)), "5s", NOW)) for running in (True, False)
+    }
+    assert "a backup is at work there" in said[True]
+    assert "at work" not in said[False]
 
 
 def test_without_backups_nothing_is_said_but_that() -> None:

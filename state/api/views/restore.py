@@ -115,7 +115,8 @@ class RestoreRow:
     `proven_at`: when a restore was last proven, None = never or not known; `proven_mono` by the
     engine's monotonic clock. `proven_by` is what its command said. `faults` say what is wrong, the worst first.
     `points` are the last restore points, the oldest first. `limits` are the settings of the primary that a server which
-    replays its WAL may not have lower; empty = not known.
+    replays its WAL may not have lower; empty = not known. `running`: a backup is at work; one that another host makes
+    is not seen, so that False says nothing.
     """
 
     database: str
@@ -134,6 +135,7 @@ class RestoreRow:
     proven_mono: float | None = None
     proven_by: str = ""
     limits: Mapping[str, int] = field(default_factory=dict)
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
