@@ -18,8 +18,10 @@ from state.world.readings import PostgresReading
 
 EVERY = 3600.0
 """Seconds after which positions that have moved are recorded anew."""
-LEAST = 10.0
-"""Seconds between two entries of one database, but for another writer."""
+LEAST, CALM = 10.0, 600.0
+"""Seconds between two entries of one database, but for another writer: of the first `OFTEN` within an hour, and of
+more, where something makes and drops slots all the time."""
+OFTEN = 3
 MOST = 500
 """Slots of one database that are kept."""
 OWN_COPY = "_sync_"
@@ -65,12 +67,15 @@ class SlotMemory:
     def __init__(self, setting: FoldSetting) -> None:
         self._setting = setting
         self._last: dict[str, tuple[LogicalSlotsSeen, float]] = {}
+        self._times: dict[str, list[float]] = {}
+        self._newest: dict[str, LogicalSlotsSeen] = {}
 
     def fold(self, recorded: Recorded) -> None:
         """Apply one entry; of an erased one nothing is known."""
         body = recorded.body
         if isinstance(body, LogicalSlotsSeen) and not recorded.erased:
             self._last[body.database] = body, self._setting.mono(recorded)
+            self._newest[body.database] = body
             self._setting.judge.missed(body.database, body.missed)
 
     def notice(self, now_mono: float) -> list[Event]:
@@ -78,22 +83,28 @@ class SlotMemory:
         found: list[Event] = []
         for name, cluster in self._setting.judge.at(now_mono).clusters.items():
             last, at = self._last.get(name, (None, float("-inf")))
-            seen = _seen(cluster.facts, last, self._setting.clock.wall()) if cluster.split is None else None
-            if seen is None or not _differs(seen, last, now_mono - at):
+            newest = self._newest.get(name)  # what is not worth an entry counts too while this process runs
+            seen = _seen(cluster.facts, newest, self._setting.clock.wall()) if cluster.split is None else None
+            lately = [each for each in self._times.get(name, ()) if now_mono - each < EVERY]
+            least = LEAST if len(lately) < OFTEN else CALM
+            if seen is None:
                 continue
-            self._last[name] = seen, now_mono
+            self._newest[name] = seen
+            if not _differs(seen, last, now_mono - at, least):
+                continue
+            self._last[name], self._times[name] = (seen, now_mono), [*lately, now_mono]
             found.append(Event(seen, self._setting.actor))
         return found
 
 
-def _differs(seen: LogicalSlotsSeen, last: LogicalSlotsSeen | None, age: float) -> bool:
-    """Whether it is worth an entry."""
+def _differs(seen: LogicalSlotsSeen, last: LogicalSlotsSeen | None, age: float, least: float) -> bool:
+    """Whether it is worth an entry, `age` seconds after the last one."""
     if last is None:
         return bool(seen.slots)
     if seen.place != last.place:
         return bool(seen.slots or last.slots or last.missed)
     if (seen.names, seen.copies, seen.missed) != (last.names, last.copies, last.missed):
-        return age >= LEAST
+        return age >= least
     return seen.slots != last.slots and age >= EVERY
 
 

@@ -143,10 +143,30 @@ def test_positions_are_recorded_once_an_hour_and_a_cluster_without_such_slots_le
     for moved in range(5):
         led(night, "n1", 1, n1=(slot(confirmed=(41 + moved) * MB),))
         night.sleep(20)
-    assert len(night.bodies(LogicalSlotsSeen)) == 1
+    assert len(night.bodies(LogicalSlotsSeen)) == 1, "and while it runs the newest position counts"
     night.clock.now += EVERY
     night.sleep(5)
     assert [each.slots[0].lsn for each in night.bodies(LogicalSlotsSeen)] == [40 * MB, 45 * MB]  # type: ignore[attr-defined]
+
+
+def test_slots_that_come_and_go_all_the_time_leave_few_entries_and_a_failover_is_told_at_once(night: Night) -> None:
+    for turn in range(60):
+        led(night, "n1", 1, n1=(slot(), *((slot("scratch"),) if turn % 2 else ())))
+        night.sleep(12)
+    assert len(night.bodies(LogicalSlotsSeen)) <= 5
+    led(night, "n2", 2)
+    night.sleep(2)
+    assert (Health.WARN, LACKS) in told(night)
+
+
+def test_a_position_that_is_not_recorded_yet_counts_while_the_engine_runs(night: Night) -> None:
+    for confirmed in (40, 45):
+        led(night, "n1", 1, n1=(slot(confirmed=confirmed * MB),))
+        night.sleep(5)
+    led(night, "n2", 2)
+    night.sleep(2)
+    ((_, what),) = told(night)
+    assert "confirmed to 0/2AEA540" in what, "45 MB"
 
 
 def test_of_each_database_the_newest_entry_is_enough(night: Night) -> None:
