@@ -127,6 +127,7 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
     yield from (
         CardPiece("lost", f"{f.value}: it is then set as configured", f.subject) for f in card.of(FactKind.FORGOTTEN)
     )
+    yield from map(_saved, card.of(FactKind.SAVED))
     yield from (CardPiece("does", fact.value, fact.subject) for fact in acts)
     yield from _conditions(card.of(FactKind.CONDITION))
     already = card.of(FactKind.ALREADY)
@@ -137,6 +138,18 @@ def _top(card: Card, held: float) -> Iterable[CardPiece]:
     for fact in card.of(FactKind.CANDIDATE):
         value = f"{fact.name} {fact.subject} {fact.value}"
         yield CardPiece("candidates", value, name=fact.subject, listed=True)
+
+
+def _saved(fact: Fact) -> CardPiece:
+    """Where what is set is saved, and whether a reload reads it there."""
+    if fact.health is Health.PASS:
+        return CardPiece("saved", f"then, in {fact.value}, which a reload reads", fact.subject)
+    if fact.health is Health.FAIL:
+        value = f"at a reload or restart: it is then set as configured, for nothing reads {fact.value}"
+        return CardPiece("lost", value, fact.subject)
+    why = f": {fact.source}" if fact.source else ""
+    value = f"then, in {fact.value}; whether a reload reads it is not known{why}"
+    return CardPiece("saved", value, fact.subject, health=Health.UNKNOWN)
 
 
 def _conditions(facts: Iterable[Fact]) -> Iterable[CardPiece]:

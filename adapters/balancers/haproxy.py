@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import re
 import shlex
 import time
@@ -17,7 +18,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from adapters.balancers import haproxy_maps, haproxy_socket, haproxy_tables
-from adapters.balancers.haproxy_address import RuntimeApi, Socket
+from adapters.balancers.haproxy_address import RuntimeApi, Socket, StatePath
+from adapters.balancers.haproxy_keeper import StateKeeper
 from adapters.balancers.haproxy_parse import Intake, led
 from adapters.balancers.haproxy_process import (
     LONGEST_INFO,
@@ -37,7 +39,7 @@ from state.estate.model import BalancerEntry, HandStep
 from state.estate.routes import MapFile
 from state.ports.balancer import ServerState
 from state.ports.target import Identity, Receipt, began
-from state.world.balancer_parts import BalancerReading, Server, StickTable
+from state.world.balancer_parts import BalancerReading, SavedSettings, Server, StickTable
 
 KIND = "haproxy"
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
@@ -45,6 +47,8 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 READ_ALL = ("show info", "show servers state", "show stat -1 7 -1")
 """The last one: frontends (1), backends (2) and servers (4)."""
 STATES = ("ready", "drain", "maint")
+LOOKED = 0.5
+"""Seconds that a reading may take for files: a slow file system blinds nobody to the servers."""
 
 
 class HaproxyOptions(BalancerEntry):
@@ -53,11 +57,16 @@ class HaproxyOptions(BalancerEntry):
     `maps`: the map files that lead to backends, as HAProxy's configuration names them.
     `stick_tables`: those whose entries are compared between balancers, as the check `sticky.kept` does.
     `hard_stop_after`: the setting of that name in HAProxy's configuration, after which a reload has no old process.
+    `state_file`: the server-state file that its next process reads, written after each change; `{backend}` at its end
+    stands for a backend's name, where each backend has its own. `config`: its configuration, a file or a folder, where
+    this account does not see with which one its process was started; it tells who reads the state file.
     host:port is for loopback addresses, and for other machines with `waive.tls`: the protocol has no encryption.
     """
 
     maps: tuple[MapFile, ...] = ()
     hard_stop_after: Seconds | None = None
+    config: StatePath | None = Field(default=None, examples=["/etc/haproxy/haproxy.cfg"])
+    state_file: StatePath | None = Field(default=None, examples=["/var/lib/recovery/edge/state"])
     stick_tables: Annotated[tuple[ObjectName, ...], Field(max_length=8)] = ()
     socket: Socket = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999", "/run/haproxy-master.sock@1"])
 
@@ -75,6 +84,17 @@ class HaproxyOptions(BalancerEntry):
         if self.goes_without and self.waive.tls is None:
             message = "a loopback address: the runtime API has no encryption (waive: {tls: the reason} allows it)"
             refuse(type(self), [(("socket",), self.socket, message)])
+        return self
+
+    @model_validator(mode="after")
+    def _file_of_this_host(self) -> HaproxyOptions:
+        api = RuntimeApi.of(self.socket)
+        if self.state_file is not None and (api.host or api.plain):
+            message = (
+                "a balancer of this host, where the engine can write the file: leave it out, and let a command of the"
+                " estate write it there as a step of the runbook (`show servers state` into the file)"
+            )
+            refuse(type(self), [(("state_file",), self.state_file, message)])
         return self
 
     def read_by_hand(self, backend: str) -> HandStep:
@@ -99,10 +119,11 @@ OPTIONS = HaproxyOptions
 
 
 class HAProxy:
-    """One HAProxy process behind one socket; fulfils Balancer, KnowsTheWay, Forgets, CanSetWeight, CanSetState,
-    CanRoute and ActsAt."""
+    """One HAProxy process behind one socket; fulfils Balancer, KnowsTheWay, Forgets, CanSave, CanSetWeight,
+    CanSetState, CanRoute and ActsAt."""
 
     forgets = "at a reload or restart, but for what its state file keeps"
+    forgets_routes = "at a reload or restart"
 
     def __init__(
         self,
@@ -112,16 +133,31 @@ class HAProxy:
         maps: Sequence[str] = (),
         hard_stop_after: float | None = None,
         tables: Sequence[str] = (),
+        state_file: str | None = None,
+        config: str | None = None,
     ) -> None:
         self.name, self._maps, self._ends, self._tables = name, tuple(maps), hard_stop_after, tuple(tables)
         self._api, self._via = RuntimeApi.of(socket), via
+        self._keeper = StateKeeper(state_file, config or "", self._api, self.ask) if state_file else None
         self._intake = Intake()
         self._pid = self._listener = 0
         self._reading, self._acting = asyncio.Lock(), asyncio.Lock()  # never more than two connections
 
     def acts_at(self) -> tuple[str, ...]:
-        """Its runtime API."""
-        return self._api.seen_by_all("" if self._via is None else f"{self._via.name} ")
+        """Its runtime API, and the file in which it is saved."""
+        seen = self._api.seen_by_all("" if self._via is None else f"{self._via.name} ")
+        return seen if self._keeper is None else (*seen, f"haproxy state {os.path.realpath(self._keeper.path)}")
+
+    @property
+    def saved(self) -> SavedSettings | None:
+        """What was last read of its state file, None where it has none: fulfils CanSave."""
+        return None if self._keeper is None else self._keeper.last
+
+    async def save(self, backend: str, *, deadline: float) -> SavedSettings | None:
+        """Write its state file and read it. Raises EffectRefused or EffectUnknown."""
+        if self._keeper is None:
+            return None
+        return await self._keeper.save(backend, self._pid, deadline=deadline)
 
     async def ask(self, *commands: str, deadline: float) -> bytes:
         """One query at a time; waiting counts towards the deadline. Raises ReadFailure."""
@@ -201,6 +237,8 @@ class HAProxy:
         states, stats = answer[first + 2 : second].lstrip(b"\n"), answer[second + 2 :].lstrip(b"\n")
         servers = await self._intake.take(states, stats, alive(info))
         maps = await self._read_maps(deadline) if self._maps else {}
+        keeper = self._keeper
+        saved = None if keeper is None else await keeper.look(states, self._pid, deadline=min(deadline, LOOKED))
         return BalancerReading(
             name=self.name,
             version=info["Version"],
@@ -213,6 +251,7 @@ class HAProxy:
             leaving=self._leaving(info),
             maps=maps,
             tables=await self._read_tables(deadline) if self._tables else {},
+            saved=saved,
         )
 
     async def _read_maps(self, deadline: float) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -354,5 +393,6 @@ def _process(info: dict[str, str]) -> str:
 
 def build(name: str, options: HaproxyOptions, context: AdapterContext) -> HAProxy:
     """The adapter for one estate entry; connects to nothing yet."""
-    via = context.way(RuntimeApi.of(options.socket).host)
-    return HAProxy(name, options.socket, via, options.maps, options.hard_stop_after, options.stick_tables)
+    via, tables = context.way(RuntimeApi.of(options.socket).host), options.stick_tables
+    stop, state = options.hard_stop_after, options.state_file
+    return HAProxy(name, options.socket, via, options.maps, stop, tables, state, options.config)

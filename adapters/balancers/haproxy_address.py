@@ -27,6 +27,9 @@ _WORKER = re.compile(r"(.+)@([0-9]{1,4})")
 _SSH = re.compile(r"ssh://([^/@\s]+)(/.+)")
 LONGEST = 107
 """Bytes of the path of a Unix socket."""
+LONGEST_FILE = 1000
+EACH = "{backend}"
+"""Stands for the name of a backend in the path of a file of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,14 @@ class RuntimeApi:
         return (f"haproxy {os.path.realpath(self.place)}", *_entry(self.place))
 
     @property
+    def here(self) -> str:
+        """The socket as a configuration of HAProxy names it, as a path or `host:port`."""
+        if isinstance(self.place, str):
+            return self.place
+        host, port = self.place
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
     def plain(self) -> bool:
         """Whether plain text goes to another machine."""
         return not isinstance(self.place, str) and not is_loopback(self.place[0])
@@ -112,3 +123,15 @@ def _usable(text: str) -> str:
 
 Socket = Annotated[str, AfterValidator(_usable)]
 """An address of a runtime API, as it is written."""
+
+
+def _file_path(text: str) -> str:
+    folder, _, name = text.rpartition("/")
+    plain = text.startswith("/") and name and os.path.normpath(text) == text and "\0" not in text
+    if not plain or len(text.encode()) > LONGEST_FILE or "{" in folder or ("{" in name and name != EACH):
+        raise ValueError(f"the absolute path of a file; {EACH} as its last part where each backend has its own")
+    return text
+
+
+StatePath = Annotated[str, AfterValidator(_file_path)]
+"""The path of a server-state file."""

@@ -5,16 +5,21 @@ Columns of `show stat`: HAProxy management guide, section 9.1 "CSV format".
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import errno
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from adapters.balancers.haproxy import HAProxy
+from adapters.balancers.haproxy_address import RuntimeApi
+from adapters.balancers.haproxy_config import ConfigurationReader
 from adapters.discovery.looking import Looking
 from state.discovery.found import FoundBackend, FoundBalancer, FoundServer
 from state.discovery.haproxy_cfg import parse_haproxy_cfg
+from state.discovery.haproxy_state_cfg import state_loading
 from state.errors import ReadFailure, Trouble
 from state.host.regular import bounded
 from state.world.balancer_parts import Server
@@ -43,6 +48,7 @@ async def find_balancer(socket: str, looking: Looking) -> FoundBalancer:
         node=str(facts.get("host", "")),
         version=reading.version,
         level=await _level(balancer, looking),
+        state_file=await _state_file(balancer, facts.get("process", "")),
     )
 
 
@@ -78,6 +84,13 @@ async def _level(balancer: HAProxy, looking: Looking) -> str:
     return word if word in ("user", "operator", "admin") else ""
 
 
+async def _state_file(balancer: HAProxy, process: str) -> str:
+    """The file that its configuration has its next process read, empty where that is not known."""
+    reader = ConfigurationReader(RuntimeApi.of(balancer.name).here)
+    loading = await asyncio.to_thread(reader.look, int(process) if process.isdecimal() else 0)
+    return "" if isinstance(loading, str) else loading.common
+
+
 def read_configuration(path: Path, looking: Looking) -> FoundBalancer:
     """What a configuration file says, or the `*.cfg` of a folder in their order. Raises ReadFailure."""
     files = sorted(path.glob("*.cfg")) if path.is_dir() else [path]
@@ -85,6 +98,7 @@ def read_configuration(path: Path, looking: Looking) -> FoundBalancer:
     found = parse_haproxy_cfg(text, str(path))
     if found is None:
         raise ReadFailure(Trouble.ERROR, f"{path} is no configuration of HAProxy: it has no section of one")
+    found = replace(found, state_file=state_loading(text).common)
     looking.tell(f"{path}: a configuration with {len(found.backends)} backends; only the file was read")
     return found
 

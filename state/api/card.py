@@ -78,6 +78,9 @@ class FactKind(StrEnum):
     """Subject: a service or database that is not well. Value: what needs it. Health: its own now."""
     FORGOTTEN = "forgotten"
     """Subject: a target. Value: when it loses by itself what is set."""
+    SAVED = "saved"
+    """Subject: a target. Value: the file in which what is set is saved afterwards, for the target's next process.
+    Health: passes when that process reads it, fails when nothing does. Source: why that is not known."""
     HISTORY = "history"
     """Subject: a kind of change, of the estate's own ones with its name. Figures: count; median and worst in seconds,
     read-back included, when count > 0."""

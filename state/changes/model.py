@@ -20,6 +20,8 @@ from state.errors import Refusal
 from state.estate.model import Estate, HandStep
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
+from state.verdicts.keeping import Keeping
+from state.world.balancer_parts import NextReads
 
 
 class Risk(StrEnum):
@@ -183,6 +185,29 @@ class IsForgotten(Protocol):
     @property
     def forgotten(self) -> str:
         """When it is lost by itself, as text; empty when it lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAfter:
+    """What is set is saved in the file `path` afterwards. `reads`: whether the target's next process reads it, and why
+    that is not known."""
+
+    path: str
+    reads: NextReads
+    unknown: str = ""
+
+
+@runtime_checkable
+class IsSaved(Protocol):
+    """A change whose target may have a file from which its next process takes what is set."""
+
+    @property
+    def saved_after(self) -> SavedAfter | None:
+        """Where it is saved, None where there is no file."""
+
+    async def save(self, *, deadline: float) -> Keeping | None:
+        """Save it, and read the file; what a reload would do, None where all is as configured. Raises EffectRefused
+        when nothing was written, EffectUnknown when that is not known."""
 
 
 @runtime_checkable

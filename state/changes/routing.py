@@ -62,8 +62,8 @@ class SetRoute:
 
     @property
     def forgotten(self) -> str:
-        """The map's file on disk is not changed."""
-        return self.balancer.forgets if isinstance(self.balancer, Forgets) else ""
+        """The map's file on disk is not changed, and a state file has no maps."""
+        return self.balancer.forgets_routes if isinstance(self.balancer, Forgets) else ""
 
     def follow(self, left: Sequence[Setting]) -> None:
         """Preview as if earlier changes of the same plan had set these; fulfils CanFollow."""

@@ -13,17 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from state.api.card import Diff, Rule
 from state.changes.floors import backends_of, promise_of
 from state.changes.hands import weight_by_hand
-from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Finding, Late, Preview, ReadBack, Risk, SavedAfter
 from state.changes.safety import Touched, effects_of, safety_rules
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, ReadFailure, Trouble
 from state.estate.model import Estate, Name, ObjectName
-from state.ports.balancer import Balancer, CanSetWeight, Forgets, KnowsTheWay
+from state.ports.balancer import Balancer, CanSave, CanSetWeight, Forgets, KnowsTheWay
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
+from state.verdicts.keeping import Keeping, file_of, keeping
 from state.verdicts.traffic import ServerEffect, after_effect, floor_after, proven, state_word
-from state.world.balancer_parts import Server
+from state.world.balancer_parts import NextReads, Server
 
 TAKEN_OUT = ("maint", "drain")
 """Words of servers that somebody took out of rotation."""
@@ -85,8 +86,24 @@ class BackendChange:
 
     @property
     def forgotten(self) -> str:
-        """When what it sets is lost by itself; empty when it lasts."""
-        return self.balancer.forgets if isinstance(self.balancer, Forgets) else ""
+        """When what it sets is lost by itself; empty when it lasts, or when it is saved."""
+        return self.balancer.forgets if isinstance(self.balancer, Forgets) and self.saved_after is None else ""
+
+    @property
+    def saved_after(self) -> SavedAfter | None:
+        """The balancer's state file; fulfils IsSaved."""
+        saved = self.balancer.saved if isinstance(self.balancer, CanSave) else None
+        if saved is None:
+            return None
+        reads = saved.reads.get(self.backend, NextReads.UNKNOWN)
+        return SavedAfter(file_of(saved, self.backend), reads, saved.unknown)
+
+    async def save(self, *, deadline: float) -> Keeping | None:
+        """Write the state file and read it against the process."""
+        saved = (
+            await self.balancer.save(self.backend, deadline=deadline) if isinstance(self.balancer, CanSave) else None
+        )
+        return None if saved is None else keeping(saved, self.backend)
 
     def follow(self, left: Sequence[Setting]) -> None:
         """Preview as if earlier changes of the same plan had set these; fulfils CanFollow."""

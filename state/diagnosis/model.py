@@ -31,6 +31,8 @@ class Asked(StrEnum):
     ROLE = "role"
     RIGHTS = "rights"
     """What this account may do there and what it may not, tried without effect."""
+    RELOAD = "reload"
+    """Whether what is set there is kept by its next process."""
     CLOCK = "clock"
 
 

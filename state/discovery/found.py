@@ -105,6 +105,9 @@ class FoundBalancer:
     binds: tuple[str, ...] = ()
     """Addresses where its frontends listen, as far as they are told."""
     from_file: bool = False
+    state_file: str = ""
+    """The server-state file that its next process reads, as an estate names it; empty where there is none, or where it
+    is not known."""
 
 
 @dataclass(frozen=True, slots=True)

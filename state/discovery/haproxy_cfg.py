@@ -148,7 +148,7 @@ def _take(read: _Read, section: _Section, words: Sequence[str]) -> None:
     first, second = words[0], words[1] if len(words) > 1 else ""
     if section.kind == "global":
         if (first, second) == ("stats", "socket") and len(words) > 2:
-            read.sockets.append((_socket(words[2]), _after(words, "level") or "operator"))
+            read.sockets.append((socket_of(words[2]), _after(words, "level") or "operator"))
     elif section.kind in (*PROXIES, "defaults") and second:
         if first == "mode":
             section.mode = second
@@ -223,7 +223,7 @@ def _after(words: Sequence[str], word: str) -> str:
     return next((words[at + 1] for at, each in enumerate(words[:-1]) if each == word), "")
 
 
-def _socket(word: str) -> str:
+def socket_of(word: str) -> str:
     """A socket as an estate names it: an absolute path or host:port; empty for what is neither."""
     if "$" in word:
         return ""

@@ -37,7 +37,8 @@ def merged(balancers: Iterable[FoundBalancer]) -> list[FoundBalancer]:
             found[key] = each
             continue
         asked, read = (known, each) if not known.from_file else (each, known)
-        found[key] = replace(asked, binds=tuple(dict.fromkeys((*asked.binds, *read.binds))))
+        binds = tuple(dict.fromkeys((*asked.binds, *read.binds)))
+        found[key] = replace(asked, binds=binds, state_file=asked.state_file or read.state_file)
     return list(found.values())
 
 
@@ -96,6 +97,9 @@ def propose_balancers(
             proposal.say(f"balancers.{name}", text, f"recovery init {each.socket}, with a right to that socket")
         else:
             proposal.put(path, entry, Basis.MEASURED, f"HAProxy {each.version} on {each.node or 'a host of no name'}")
+        if each.state_file:
+            text = f"a reload keeps what is set where {each.state_file} has it; the engine does not write it"
+            proposal.say(f"balancers.{name}", text, f"state_file: {each.state_file}, where this account may write it")
         if each.level in ("user", "operator"):  # HAProxy's own default is operator
             text = f"its socket is at level {each.level}: servers can be read, and drained by nobody"
             proposal.say(f"balancers.{name}", text, "level admin at the end of the line stats socket")

@@ -23,6 +23,7 @@ from state.estate.release_problems import release_problems
 from state.estate.route_problems import route_problems
 from state.estate.safety_problems import safety_problems
 from state.estate.site_problems import site_problems
+from state.estate.state_file_problems import state_file_problems
 from state.units import parse_duration
 
 MOST_WATCHED = 1_000
@@ -38,7 +39,7 @@ _SHORTEST_ARM = 0.5
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
     every = (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _limits)
-    for rule in (*every, release_problems, safety_problems, route_problems, site_problems):
+    for rule in (*every, release_problems, safety_problems, route_problems, site_problems, state_file_problems):
         yield from rule(located)
 
 

@@ -21,7 +21,7 @@ from state.api.card import (
 )
 from state.api.run_states import RunState
 from state.changes.floors import services_of
-from state.changes.model import Change, ChangeSpec, IsForgotten
+from state.changes.model import Change, ChangeSpec, IsForgotten, IsSaved
 from state.estate.model import Estate
 from state.health import Health
 from state.planning.elsewhere import elsewhere
@@ -33,6 +33,7 @@ from state.ports.target import UNREADABLE
 from state.runs.fold import RunHistory
 from state.runs.steps import PlannedStep
 from state.units import megabytes
+from state.world.balancer_parts import NextReads
 
 CHECKS = "an earlier step changes what its health checks say: who is up is judged when its turn comes"
 NOT_ASKED: Mapping[str, Health] = {}
@@ -91,6 +92,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
             *_dependents(touched, context.estate, context.healths),
             *_blockers(touched, context.estate, context.healths),
             *_forgotten(acting),
+            *_saved(acting),
             *(fact for one in acting for fact in one.preview.ranking),
             *_identities(seen, context.age),
             *_runbook(draft, context),
@@ -168,6 +170,19 @@ def _forgotten(acting: Sequence[Seen]) -> Iterable[Fact]:
     """What does not last; each target once."""
     found = {o.change.name: o.change.forgotten for o in acting if isinstance(o.change, IsForgotten)}
     return [Fact(FactKind.FORGOTTEN, name, when) for name, when in found.items() if when]
+
+
+READ = {NextReads.YES: Health.PASS, NextReads.NO: Health.FAIL, NextReads.UNKNOWN: Health.UNKNOWN}
+
+
+def _saved(acting: Sequence[Seen]) -> Iterable[Fact]:
+    """What is saved for a later process; each target once."""
+    found = {o.change.name: o.change.saved_after for o in acting if isinstance(o.change, IsSaved)}
+    return [
+        Fact(FactKind.SAVED, name, after.path, source=after.unknown, health=READ[after.reads])
+        for name, after in found.items()
+        if after is not None
+    ]
 
 
 def _conditions(draft: Draft) -> Iterable[Fact]:

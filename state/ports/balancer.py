@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol, runtime_checkable
 
 from state.ports.target import Identity, Receipt
-from state.world.balancer_parts import BalancerReading, Server
+from state.world.balancer_parts import BalancerReading, SavedSettings, Server
 
 ServerState = Literal["ready", "drain", "maint"]
 
@@ -35,7 +35,22 @@ class Forgets(Protocol):
     """What is set on it lasts only as long as its process."""
 
     forgets: str
-    """When that is lost, as text: `at a reload`."""
+    """When what is set on servers is lost, as text: `at a reload`."""
+    forgets_routes: str
+    """When entries of maps are."""
+
+
+@runtime_checkable
+class CanSave(Protocol):
+    """May have a file from which its next process takes what is set on it."""
+
+    @property
+    def saved(self) -> SavedSettings | None:
+        """The file as it was last read, None where the estate names none."""
+
+    async def save(self, backend: str, *, deadline: float) -> SavedSettings | None:
+        """Write what is set now, and read the file. It is the same however often it is done. Raises EffectRefused when
+        nothing was written, EffectUnknown when that is not known."""
 
 
 @runtime_checkable

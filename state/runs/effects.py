@@ -1,7 +1,8 @@
 """The one way an effect happens: identify, re-read, intent durable, apply once, read back, outcome durable.
 
 Nothing here retries an effect. No answer means unknown; unknown ends only by reading the target, for as long as it
-takes. The deciding reading is made twice, `settle` seconds apart, by another path than the reply.
+takes. The deciding reading is made twice, `settle` seconds apart, by another path than the reply. What is read as
+done is saved where its target has a file for it (`saving.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import Enum, auto
 from typing import Any
 
 from state.api.run_states import StepState
-from state.changes.model import Change, ChangeSpec, Finding, OfEffect, Preview, ReadBack, Speaks
+from state.changes.model import Change, ChangeSpec, Finding, IsSaved, OfEffect, Preview, ReadBack, Speaks
 from state.clock import Clock
 from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
 from state.journal.events import Body, Event
@@ -27,6 +28,7 @@ from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, StepE
 from state.runs.fault_points import Reach
 from state.runs.looking import looked, obstacle_to, others_since
 from state.runs.model import Run, StepRun
+from state.runs.saving import saved
 from state.runs.temporary import made
 
 NOTHING_AROUND = NothingAround()
@@ -181,7 +183,7 @@ class Effects:
             facts=preview.facts,
             diffs=tuple(str(d) for d in preview.diffs),
             undo=preview.undo,
-            message=f"{change.title}: {'; '.join(str(d) for d in preview.diffs)}",
+            message=f"{change.title}: {'; '.join(str(d) for d in preview.diffs)}{_saved_then(change)}",
         )
         if len(canonical(intent.as_json())) > MAX_PAYLOAD:
             await self._end(
@@ -268,13 +270,16 @@ class Effects:
         if found.finding is Finding.NOT_VERIFIED and answer is Answered.NOTHING_SENT:
             found = replace(found, finding=Finding.NOT_DONE)
         self._reach("before_outcome")
+        kept = await saved(change, found.finding)
+        found = replace(found, evidence=(*found.evidence, *kept.evidence))
         state, message = STATES[found.finding], _outcome_message(found, step)
         if found.finding is Finding.NOT_VERIFIED and answer is Answered.UNKNOWN:
             state, message = StepState.FAILED, f"outcome unknown, and nothing can be read: {step.message}"
         seconds = round(self._clock.mono() - trial.started, 3)
-        evidence = _shortened(found.evidence)
+        evidence, unsaved = _shortened(found.evidence), kept.unsaved[:LONGEST_EVIDENCE]
+        message = f"{message}; {unsaved}" if unsaved else message
         outcome = EffectEnded(
-            step.effect, state, found.finding, evidence, found.figures, seconds, message, found.leaves
+            step.effect, state, found.finding, evidence, found.figures, seconds, message, found.leaves, unsaved
         )
         await self._record(run, step, outcome)
         self._reach("after_outcome")
@@ -342,6 +347,12 @@ def _limit(step: StepRun, change: Change) -> float:
 
 def _held(why: str) -> Sending:
     return Sending(Receipt("held", f"not sent: {why}", changed=False))
+
+
+def _saved_then(change: Change) -> str:
+    """The file that is written as a part of the effect."""
+    after = change.saved_after if isinstance(change, IsSaved) else None
+    return "" if after is None else f"; then it is saved in {after.path}"
 
 
 def _shortened(evidence: Sequence[str]) -> tuple[str, ...]:

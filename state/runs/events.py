@@ -176,9 +176,10 @@ class EffectAnswered(Body):
 @event("effect.ended")
 @dataclass(frozen=True, slots=True)
 class EffectEnded(Body):
-    """The outcome as read from the target, `figures` measured meanwhile, and the settings that the effect left."""
+    """The outcome as read from the target, `figures` measured meanwhile, and the settings that the effect left.
+    `unsaved`: what a reload of the target makes of them, where it should keep them; empty where it does."""
 
-    tells: ClassVar[tuple[str, ...]] = ("words", "evidence")
+    tells: ClassVar[tuple[str, ...]] = ("words", "evidence", "unsaved")
     effect: str
     state: StepState
     finding: Finding
@@ -187,6 +188,7 @@ class EffectEnded(Body):
     seconds: float
     message: str = field(metadata=WORDS)
     leaves: tuple[Setting, ...] = ()
+    unsaved: str = ""
 
     @property
     def line(self) -> str:

@@ -287,7 +287,7 @@ def _outcome(history: RunHistory, recorded: Recorded, body: EffectEnded) -> None
     step = history.instance(recorded)
     step.finding, step.outcome = body.finding, recorded.instant
     step.evidence = body.evidence
-    step.figures, step.leaves = body.figures, body.leaves
+    step.figures, step.leaves, step.unsaved = body.figures, body.leaves, body.unsaved
     if step.state is not StepState.SKIPPED:
         step.state = body.state
         step.message = body.message

@@ -45,7 +45,7 @@ class StepRun:
     `left_out`: a person skipped it or jumped over it; an effect in flight is still settled by reading. `decided` is
     the entry that answered it or left it out: the first one counts. `choice` is that answer, of a condition pass, fail
     or unknown. `ruled`: a condition left it out, by an answer that was read. `took` are the seconds of an effect that
-    is done.
+    is done. `unsaved`: a reload of its target does not keep what it set, and why.
     """
 
     step: PlannedStep
@@ -78,6 +78,7 @@ class StepRun:
     figures: Mapping[str, Any] = field(default_factory=dict)
     integrity: tuple[tuple[str, ...], ...] = ()
     integrity_said: str = ""
+    unsaved: str = ""
 
     @property
     def key(self) -> str:

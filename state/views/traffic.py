@@ -16,6 +16,7 @@ from state.estate.colours import Colours, colour_of, release_of
 from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.evidence import no_data_reason
+from state.verdicts.keeping import Keeping, keeping
 from state.verdicts.routing import routed
 from state.verdicts.traffic import (
     OPEN,
@@ -212,11 +213,17 @@ class _Balancer:
             grouped.setdefault(server.backend, []).append(server)
         self.backends = grouped
 
+    def keeping(self, backend: str) -> Keeping | None:
+        """What a reload makes of a backend; None also where no file is kept, or the reading is old."""
+        saved = self.reading.saved if self.reading is not None and self.fresh else None
+        return None if saved is None else keeping(saved, backend)
+
 
 def _backend(balancer: _Balancer, backend: str, drift: str, world: World) -> BackendMade:
     """The rows of one backend; the former ones where nothing about it has changed."""
     members = balancer.backends[backend]
-    basis = (balancer.fresh, drift, balancer.frontends.get(backend), balancer.owners.get(backend))
+    kept = balancer.keeping(backend)
+    basis = (balancer.fresh, drift, balancer.frontends.get(backend), balancer.owners.get(backend), kept)
     former = balancer.former.get(backend)
     if former is not None and balancer.fresh and former.valid(members, basis):
         return former
@@ -228,10 +235,10 @@ def _backend(balancer: _Balancer, backend: str, drift: str, world: World) -> Bac
         for key, found in figures.items()
     }
     quiet = not any(f"load/{key}" in world.trends for key in figures)
-    return BackendMade(members, basis, quiet, _backend_row(balancer, backend, drift), made, figures)
+    return BackendMade(members, basis, quiet, _backend_row(balancer, backend, drift, kept), made, figures)
 
 
-def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
+def _backend_row(balancer: _Balancer, backend: str, changed: str, kept: Keeping | None) -> BackendRow:
     promise, colours, led = balancer.owners.get(backend, _NOBODY)
     servers, frontend = balancer.backends[backend], balancer.frontends.get(backend)
     if frontend is None:
@@ -243,14 +250,15 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         verdict = frontend_verdict(servers, frontend.role, frontend.aside)
     if not balancer.fresh:
         verdict = replace(verdict, health=Health.UNKNOWN, message=no_data_reason(balancer.seen), serving=0, active="")
+    unsaved = kept.message if kept is not None and kept.health is Health.WARN else ""
     return BackendRow(
         key=f"{balancer.name}/{backend}",
         balancer=balancer.name,
         site=balancer.site,
         backend=backend,
         service=", ".join(promise.services) or (frontend.database if frontend else ""),
-        health=Health.WARN if changed and verdict.health is Health.PASS else verdict.health,
-        message=_both(verdict, led.message if balancer.fresh else ""),
+        health=Health.WARN if (changed or unsaved) and verdict.health is Health.PASS else verdict.health,
+        message=_both(verdict, "; ".join(each for each in (unsaved, led.message) if each and balancer.fresh)),
         serving=verdict.serving,
         total=verdict.total,
         floor=verdict.floor,
@@ -259,6 +267,8 @@ def _backend_row(balancer: _Balancer, backend: str, changed: str) -> BackendRow:
         drift=changed,
         source=f"balancer:{balancer.name}",
         routes=led.colours,
+        keeping=kept.message if kept is not None else "",
+        kept=kept.health if kept is not None else Health.PASS,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,32 @@ class Server:
         return self.up and not self.drained and not self.maintenance and self.weight > 0
 
 
+class NextReads(StrEnum):
+    """Whether the next process of a balancer reads the file in which its settings are saved."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSettings:
+    """The file in which the settings of a balancer are saved for its next process, held against its present ones.
+
+    `path` is as the estate names it. `lost`: by `backend/server`, what that process would have instead, as
+    `weight 100`; a server that is not there keeps what it has. `kept` are the backends of which the file has settings
+    that are not the configured ones. `reads`: by backend, whether that process reads it; what is not there is unknown,
+    and `unknown` says why. `trouble`: why the file cannot be read; it is taken to have nothing then.
+    """
+
+    path: str
+    lost: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    reads: Mapping[str, NextReads] = field(default_factory=dict)
+    unknown: str = ""
+    trouble: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class StickTable:
     """What a balancer remembers of whom it led where: how many entries, and a digest of each; None of a table that is
@@ -67,6 +94,7 @@ class BalancerReading:
     it takes connections; `listens` are the names that are frontend and backend (`listen` of HAProxy).
     `tables` are the stick tables that the estate names and that could be read.
     `leaving`: processes that a reload left behind and that still serve; None = not known.
+    `saved`: what its next process takes over; None where the estate names no file for it.
     """
 
     name: str
@@ -80,6 +108,7 @@ class BalancerReading:
     listens: frozenset[str] = frozenset()
     leaving: int | None = None
     tables: Mapping[str, StickTable] = field(default_factory=dict)
+    saved: SavedSettings | None = None
     _found: dict[str, tuple[Server, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of(self, backend: str) -> tuple[Server, ...]:

@@ -16,6 +16,7 @@ from tests.contract.compared import make_majors
 from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
 from tests.contract.haproxy_sections import sections
 from tests.contract.live_patroni import Live, live_patroni
+from tests.contract.state_files import Reloadable, reloadables
 from tests.support.sshd import Sshd, running_sshd
 
 
@@ -50,6 +51,13 @@ def live_cluster(folder: Path) -> Iterator[Live]:
 def run(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[..., HAProxy]]:
     """Starts HAProxy processes, of each version, with the sections that a test gives."""
     with sections(haproxies()[request.param], folder) as start:
+        yield start
+
+
+@pytest.fixture(params=haproxies())
+def reloadable(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[..., Reloadable]]:
+    """Starts HAProxy processes, of each version, that have a state file and can be reloaded."""
+    with reloadables(haproxies()[request.param], folder) as start:
         yield start
 
 

@@ -108,8 +108,14 @@ PAGE = (
     b'http_request_duration_seconds_bucket{service="shop",le="+Inf"} 1 # {trace="x"} 0.1\n# EOF\n'
 )
 CFG = (
-    b"global\n  stats socket /run/h.sock mode 600 level admin\ndefaults\n  mode http\nbackend shop\n"
+    b"global\n  stats socket /run/h.sock mode 600 level admin\n  server-state-base /s\n  server-state-file a\n"
+    b"defaults\n  mode http\n  load-server-state-from-file local\nbackend shop\n"
     b"  server-template s 1-3 app:80 check\n  server blue 10.0.0.1:80 check weight 10 backup\nlisten x\n bind *:1\n"
+)
+STATE = (
+    b"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_rest\n"
+    + SERVER.replace(b" 2 0 100 1 ", b" 2 8 30 100 ")
+    + b"\n"
 )
 PLAN = {
     "kind": "change",

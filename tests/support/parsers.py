@@ -18,6 +18,7 @@ from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
 from adapters.balancers import haproxy_maps, haproxy_tables
 from adapters.balancers.haproxy_socket import _message
+from adapters.balancers.haproxy_state import backends_in, rows_in, written
 from adapters.calendars.scan import UnfitCalendar
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
@@ -53,6 +54,7 @@ from state.api.wire import UNREADABLE
 from state.capabilities import load_events, topics
 from state.changes.registry import change_kinds
 from state.discovery.haproxy_cfg import parse_haproxy_cfg
+from state.discovery.haproxy_state_cfg import state_loading
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, RecoveryError
 from state.estate.conditions import ValueCondition, found, kind_of, shown
 from state.estate.parse import parse_estate
@@ -302,6 +304,13 @@ def haproxy_cfg(data: bytes) -> None:
     parse_haproxy_cfg(text(data), "haproxy.cfg")
 
 
+def haproxy_state_file(data: bytes) -> None:
+    for read in (rows_in, written, backends_in):
+        with suppress(ReadFailure):
+            read(data)
+    state_loading(text(data))
+
+
 def gzip_body(data: bytes) -> None:
     done(_decoded(data, "gzip", 1 << 20))
 
@@ -348,6 +357,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("haproxy-tables", haproxy_tables.used, (), (s.TABLE,)),
     Parser("haproxy-map-found", haproxy_maps.found, (), (s.FOUND,)),
     Parser("haproxy-cfg", haproxy_cfg, (RecoveryError,), (s.CFG,)),
+    Parser("haproxy-state", haproxy_state_file, (), (s.STATE, s.CFG)),
     Parser("gzip", gzip_body, (UnusableAnswer,), (s.GZIP,)),
     Parser("certificate", not_after, (ValueError, IndexError), ((CORPUS / "certificate" / "whole.der").read_bytes(),)),
     Parser("etcd-keys", etcd_keys, (ReadFailure,), (s.as_json(s.ETCD),)),

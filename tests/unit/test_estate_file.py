@@ -90,10 +90,26 @@ def test_the_sample_holds_and_units_are_base_units() -> None:
         (
             "socket: /run/edge.sock",
             "sokcet: /run/edge.sock",
-            "found key 'sokcet', expected one of the keys hard_stop_after, kind, maps, site, socket, stick_tables or"
-            " waive; did you mean 'socket'?",
+            "found key 'sokcet', expected one of the keys config, hard_stop_after, kind, maps, site, socket,"
+            " state_file, stick_tables or 1 more; did you mean 'socket'?",
         ),
         ("socket: /run/edge.sock", "", "expected the key 'socket' in balancers.edge"),
+        ("socket: /run/edge.sock", "socket: /run/edge.sock, state_file: state", "found 'state', expected the absolute"),
+        (
+            "socket: /run/edge.sock",
+            "socket: /run/edge.sock, state_file: /a/../b",
+            "expected the absolute path of a file",
+        ),
+        (
+            "socket: /run/edge.sock",
+            "socket: /run/edge.sock, state_file: '/a/{backend}/b'",
+            "{backend} as its last part",
+        ),
+        (
+            "socket: /run/edge.sock",
+            "socket: '10.1.0.1:9999', state_file: /a/b, waive: {tls: a VLAN of its own}",
+            "found '/a/b', expected a balancer of this host, where the engine can write the file: leave it out",
+        ),
         (
             'url: "https://10.1.0.20:9090"',
             "url: gopher://x",

@@ -25,6 +25,8 @@ from state.health import Health
 from state.units import ago, percent, rate
 
 TREND = 12
+KEPT = {Health.WARN: WARN, Health.UNKNOWN: UNKNOWN}
+"""How it looks what a reload makes of what is set."""
 BACKENDS = (
     Column("state", "state", 9),
     Column("backend", "backend", 18, grow=32),
@@ -216,6 +218,7 @@ class TrafficScreen(MainScreen):
                 fact("floor", f"{row.serving} of {row.total} serve; at least {row.floor} must"),
                 fact("active", row.active or "no server takes traffic"),
                 *([] if row.drift else [fact("drift", "none: what effects set here still stands")]),
+                *([fact("reload", row.keeping, KEPT.get(row.kept, ""))] if row.keeping else []),
                 sources_fact(self.store, (row.source,)),
             ]
         if isinstance(row, DnsRow):

@@ -11,7 +11,8 @@ from state.health import Health
 @dataclass(frozen=True, slots=True)
 class BackendRow:
     """One backend of one balancer: how many serve against its floor, colours, drift. `routes` are the colours
-    of its service that are backends of their own, the one that has the traffic last."""
+    of its service that are backends of their own, the one that has the traffic last. `keeping`: what a
+    reload makes of what is set, empty where all is as configured or no file is kept; `kept` says whether it stays."""
 
     key: str
     balancer: str
@@ -28,6 +29,8 @@ class BackendRow:
     drift: str
     source: str
     routes: tuple[str, ...] = ()
+    keeping: str = ""
+    kept: Health = Health.PASS
 
 
 @dataclass(frozen=True, slots=True)

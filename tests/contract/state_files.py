@@ -1,0 +1,107 @@
+"""A HAProxy with a master, so that it can be reloaded, and a state file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adapters.balancers.haproxy import HAProxy
+from state.world.balancer_parts import BalancerReading
+from tests.contract.components import answers, wait_for
+from tests.contract.haproxy_sections import HEAD, until
+
+LOADED = """
+global
+  server-state-file {state}
+defaults
+  load-server-state-from-file global
+backend shop
+  option httpchk
+  server blue 127.0.0.1:{port} check inter 200ms weight {weight}
+  server green 127.0.0.1:{port} check inter 200ms weight 100
+  server third 127.0.0.1:{port} check inter {slow} weight 100
+"""
+UNREAD = LOADED.replace("load-server-state-from-file global", "load-server-state-from-file none")
+OWN = LOADED.replace("server-state-file {state}", "server-state-base {folder}").replace("file global", "file local")
+
+
+@dataclass
+class Reloadable:
+    """One HAProxy and its master. `state` is the path of its state file."""
+
+    program: Path
+    folder: Path
+    text: str
+    values: dict[str, Any] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "a.sock"
+
+    def edge(self, state: str | None = None, config: str | None = None) -> HAProxy:
+        """The adapter with a state file."""
+        return HAProxy("edge", str(self.socket), state_file=state or str(self.state), config=config)
+
+    def configure(self, text: str = "", **values: Any) -> None:
+        """Write the configuration that the next process reads."""
+        self.text = text or self.text
+        self.values |= values
+        known = {"weight": 100, "slow": "200ms", "port": 1, "state": self.state, "folder": self.folder, **self.values}
+        (self.folder / "h.cfg").write_text((HEAD + self.text).format(socket=self.socket, **known))
+
+    def start(self) -> None:
+        argv = [self.program, "-W", "-db", "-S", f"{self.folder}/m.sock", "-f", self.folder / "h.cfg"]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(argv, env={}, stdout=log, stderr=log)
+        wait_for(lambda: answers(self.socket))
+
+    async def reload(self, edge: HAProxy) -> BalancerReading:
+        """Another worker; the first reading of it."""
+        before = (await edge.read(deadline=2)).process
+        with socket.socket(socket.AF_UNIX) as master:  # a signal may wait until something else wakes it
+            master.connect(str(self.folder / "m.sock"))
+            master.sendall(b"reload\n")
+            with contextlib.suppress(ConnectionError):
+                while master.recv(4096):
+                    pass
+        return await until(edge, lambda reading: reading.process != before)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            self.process.kill()
+            for child in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGKILL)
+            self.process.wait()
+
+
+@contextmanager
+def reloadables(program: Path, folder: Path) -> Iterator[Callable[..., Reloadable]]:
+    """Starts HAProxy processes that can be reloaded; all are gone afterwards."""
+    started: list[Reloadable] = []
+
+    def start(text: str, **values: Any) -> Reloadable:
+        made = Reloadable(program, Path(tempfile.mkdtemp(dir=folder)), text)
+        made.configure(**values)
+        made.start()
+        started.append(made)
+        return made
+
+    yield start
+    for each in started:
+        each.stop()
