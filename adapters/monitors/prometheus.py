@@ -248,6 +248,12 @@ def _sum(age: float | None, more: float) -> float | None:
     return None if age is None else age + more
 
 
+def _finite(value: float | None, unit: float | None) -> float | None:
+    """A figure in seconds; None where there is none, as of a time without a request, which has no percentile."""
+    made = None if value is None or unit is None else value * unit
+    return made if made is not None and math.isfinite(made) else None
+
+
 def _past(rows: Sequence[QuerySeries], naming: Naming) -> tuple[PastPoint, ...]:
     """One service's points of a range query."""
     unit, p99 = naming.seconds, dict[float, float]()
@@ -263,7 +269,7 @@ def _past(rows: Sequence[QuerySeries], naming: Naming) -> tuple[PastPoint, ...]:
             at,
             None if tally.untold else ratio(tally.errors.get(("", ""), 0.0), rate),
             rate if math.isfinite(rate) else None,
-            p99[at] * unit if at in p99 and unit is not None else None,
+            _finite(p99.get(at), unit),
         )
         for at, tally in sorted(tallies.items())
         for rate in tally.rates.values()

@@ -23,6 +23,7 @@ from state.health import Health
 from state.units import short_duration
 from state.verdicts.figures import judge_traffic, scraping_note
 from state.world.readings import Lack, MetricsReading, MissingTarget, ServiceTraffic
+from state.world.shapes import misfit
 from tests.contract.histories import FOREIGN, SECONDS_OF_PACE, PastPrometheus, ServiceHistory, remembering
 
 OBJECTIVES = Objectives(error_ratio=0.2, p99=0.3)
@@ -49,6 +50,7 @@ HISTORY = [
     ServiceHistory("single", 15, instance="single:1", first=-5.0, last=-5.0, stays_up=True),
     ServiceHistory("restarted", 15, instance="restarted:1", reset=-40.0),
     ServiceHistory("broken", 15, instance="broken:1", value="NaN"),
+    ServiceHistory("unused", 15, instance="unused:1", value="7"),
 ]
 
 
@@ -178,11 +180,12 @@ async def test_one_sample_a_restart_and_what_is_no_number(past: PastPrometheus) 
 
 
 async def test_the_last_hour_is_there_at_every_pace(past: PastPrometheus) -> None:
-    context = AdapterContext(Path("/tmp"), Polling(), watched={"prom": tuple(f"steady-{n}" for n in SECONDS_OF_PACE)})
+    steady = tuple(f"steady-{n}" for n in SECONDS_OF_PACE)
+    context = AdapterContext(Path("/tmp"), Polling(), watched={"prom": (*steady, "unused")})
     (source,) = prometheus.build("prom", prometheus.OPTIONS(kind="prometheus", url=past.url), context)
     found: dict[str, Any] = {}
     end = time.monotonic() + 120
-    while len(found) < len(SECONDS_OF_PACE):
+    while not found.keys() >= {*steady, "unused"}:
         assert time.monotonic() < end, found.keys()
         await asyncio.sleep(0.2)
         try:
@@ -190,8 +193,12 @@ async def test_the_last_hour_is_there_at_every_pace(past: PastPrometheus) -> Non
         except ReadFailure:
             continue
         assert isinstance(reading, MetricsReading)
+        assert misfit(reading) is None, "what is no number is no figure, and closes no other one"
         found.update(reading.past)
     await source.close()
+    assert {figures[1:] for figures in found.pop("unused")} == {(None, 0.0, None)}, (
+        "of no request there is no percentile"
+    )
     for points in found.values():
         assert len(points) > 60
         _, ratio, rate, p99 = points[-1]
