@@ -47,8 +47,6 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 READ_ALL = ("show info", "show servers state", "show stat -1 7 -1")
 """The last one: frontends (1), backends (2) and servers (4)."""
 STATES = ("ready", "drain", "maint")
-LOOKED = 0.5
-"""Seconds that a reading may take for files: a slow file system blinds nobody to the servers."""
 
 
 class HaproxyOptions(BalancerEntry):
@@ -238,7 +236,7 @@ class HAProxy:
         servers = await self._intake.take(states, stats, alive(info))
         maps = await self._read_maps(deadline) if self._maps else {}
         keeper = self._keeper
-        saved = None if keeper is None else await keeper.look(states, self._pid, deadline=min(deadline, LOOKED))
+        saved = None if keeper is None else await keeper.look(self._intake.present, self._pid, deadline=deadline)
         return BalancerReading(
             name=self.name,
             version=info["Version"],

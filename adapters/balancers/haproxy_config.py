@@ -107,4 +107,4 @@ def _each(path: str) -> list[str]:
 def reads_it(loading: StateLoading, backend: str, path: str) -> bool:
     """Whether the next process reads the servers of a backend from a file."""
     read = loading.loads.get(backend, "")
-    return bool(read) and os.path.realpath(read) == os.path.realpath(path)
+    return bool(read) and (read == path or os.path.realpath(read) == os.path.realpath(path))

@@ -10,7 +10,7 @@ from adapters.balancers.haproxy_address import EACH, RuntimeApi
 from adapters.balancers.haproxy_config import ConfigurationReader, reads_it
 from adapters.balancers.haproxy_process import process_info
 from adapters.balancers.haproxy_replace import obstacle
-from adapters.balancers.haproxy_state import backends_in
+from adapters.balancers.haproxy_state import present_in
 from adapters.context import AdapterContext
 from adapters.net.examined import look_at_name
 from state.diagnosis.model import Asked, Diagnosis, Subject
@@ -74,7 +74,7 @@ async def _reload(
         reads = loading.common or ", ".join(sorted({each for each in loading.loads.values() if each}))
         reason = f"a reload keeps what is set where {reads} has it, and the engine does not write that"
         return subject.warns(Asked.RELOAD, reason, f"for the engine to write it: state_file: {reads}")
-    backends = backends_in(await edge.ask("show servers state", deadline=deadline))
+    backends = present_in((await edge.ask("show servers state", deadline=deadline)).lstrip(b"\n")).backends
     files = sorted({path.replace(EACH, backend) for backend in backends}) or [path]
     if stands := await asyncio.to_thread(lambda: next(filter(None, map(obstacle, files)), "")):
         return subject.fails(Asked.RELOAD, f"the state file would not be written: {stands}", WRITABLE)

@@ -8,22 +8,24 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from adapters.balancers import haproxy_state
 from adapters.balancers.haproxy_address import EACH, RuntimeApi
 from adapters.balancers.haproxy_config import ConfigurationReader, reads_it
 from adapters.balancers.haproxy_replace import NotDurable, NotReplaced, replace_file
-from adapters.balancers.haproxy_state import StateRow
-from state.discovery.haproxy_state_cfg import StateLoading
+from adapters.balancers.haproxy_rows import StateRow
+from adapters.balancers.haproxy_state import Present
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.host.regular import bounded
 from state.world.balancer_parts import NextReads, SavedSettings
 
 ALL = "show servers state"
+LOOKED = 0.5
+"""Seconds that a reading may take for files: a slow file system blinds nobody to the servers."""
 Signature = tuple[int, int, int]
 Result = TypeVar("Result")
 
@@ -32,6 +34,15 @@ class Ask(Protocol):
     """Sends queries to the runtime API. Raises ReadFailure."""
 
     async def __call__(self, *commands: str, deadline: float) -> bytes: ...
+
+
+class Files(NamedTuple):
+    """All rows of the files, what is wrong with one of them, which backends read theirs, and why that is not known."""
+
+    kept: Mapping[str, StateRow]
+    trouble: str
+    reads: Mapping[str, NextReads]
+    unknown: str
 
 
 class StateKeeper:
@@ -49,22 +60,16 @@ class StateKeeper:
         """The file that has the servers of a backend."""
         return self.path.replace(EACH, backend)
 
-    async def look(self, dump: bytes, pid: int, *, deadline: float) -> SavedSettings:
-        """What the next process would take over, of what `show servers state` answered. Raises ReadFailure when the
-        answer cannot be read; what is wrong with files is told."""
+    async def look(self, present: Present, pid: int, *, deadline: float) -> SavedSettings:
+        """What the next process would take over; what is wrong with files is told."""
         try:
-            backends = haproxy_state.backends_in(dump)
-            paths = {self.path_of(backend) for backend in backends}
-            kept, trouble, loading = await self._aside(lambda: self._read(paths, pid), deadline)
+            files = await self._aside(lambda: self._read(present.backends, pid), min(deadline, LOOKED))
         except TimeoutError:
-            backends, kept, loading = frozenset(), {}, ""
-            trouble = f"the file was not read within {deadline:g} s"
-        unknown = loading if isinstance(loading, str) else ""
-        reads = {} if isinstance(loading, str) else {each: self._reads(each, loading) for each in backends}
+            files = Files({}, f"the file was not read within {LOOKED:g} s", {}, "it was not read")
+        kept, trouble, reads, unknown = files
         kept = {key: row for key, row in kept.items() if reads.get(key.partition("/")[0]) is not NextReads.NO}
-        now = await haproxy_state.rows_now(dump, kept)
-        lost = haproxy_state.lost(now, kept)
-        set_here = {key.partition("/")[0] for key, row in now.items() if not row.as_configured}
+        lost = haproxy_state.lost(present, kept)
+        set_here = {key.partition("/")[0] for key in present.unlike}
         kept_here = frozenset(set_here - {key.partition("/")[0] for key in lost})
         self.last = SavedSettings(self.path, lost, kept_here, reads, unknown, trouble)
         return self.last
@@ -75,33 +80,36 @@ class StateKeeper:
         end, path = time.monotonic() + deadline, self.path_of(backend)
         asked = f"{ALL} {backend}" if EACH in self.path else ALL
         try:
-            dump = await self._ask(asked, deadline=deadline)
-            content = haproxy_state.written(dump.lstrip(b"\n"))
+            dump = (await self._ask(asked, deadline=deadline)).lstrip(b"\n")
         except ReadFailure as error:
             raise EffectRefused(error.message, "unreachable") from error
         try:
-            await self._aside(lambda: replace_file(path, content), max(0.0, end - time.monotonic()))
-            after = await self._ask(ALL, deadline=max(0.0, end - time.monotonic()))
-            return await self.look(after.lstrip(b"\n"), pid, deadline=max(0.0, end - time.monotonic()))
+            await self._aside(lambda: _write(path, dump), end - time.monotonic())
         except NotReplaced as error:
             raise EffectRefused(str(error), "not-replaced") from error
         except TimeoutError as error:
             raise EffectUnknown(f"{path} was not written within {deadline:g} s", "timeout") from error
         except OSError as error:
             raise EffectRefused(f"{path}: {error.strerror}", "not-replaced") from error
-        except (NotDurable, ReadFailure) as error:
-            raise EffectUnknown(str(error), "unreadable") from error
+        except NotDurable as error:
+            raise EffectUnknown(str(error), "not-durable") from error
+        try:
+            after = (await self._ask(ALL, deadline=end - time.monotonic())).lstrip(b"\n")
+            present = await self._aside(lambda: haproxy_state.present_in(after), end - time.monotonic())
+        except (ReadFailure, TimeoutError) as error:
+            raise EffectUnknown(f"{path} was written, and not compared: {error or 'no answer'}", "unread") from error
+        return await self.look(present, pid, deadline=end - time.monotonic())
 
     async def _aside(self, do: Callable[[], Result], deadline: float) -> Result:
         """In the one thread, after what was begun before: a file system may never answer, and what is written late is
         overwritten by what came later. Raises TimeoutError."""
-        async with asyncio.timeout(deadline):
+        async with asyncio.timeout(max(0.0, deadline)):
             return await asyncio.get_running_loop().run_in_executor(self._beside, do)
 
-    def _read(self, paths: set[str], pid: int) -> tuple[dict[str, StateRow], str, StateLoading | str]:
-        """All rows of the files, what is wrong with one of them, and what the configuration says. Blocks."""
+    def _read(self, backends: Collection[str], pid: int) -> Files:
+        """The files of these backends, and what the configuration says of them. Blocks."""
         kept, trouble = dict[str, StateRow](), ""
-        for path in sorted(paths):
+        for path in sorted({self.path_of(backend) for backend in backends}):
             try:
                 kept |= self._rows(path)
             except FileNotFoundError:
@@ -110,7 +118,12 @@ class StateKeeper:
                 trouble = trouble or f"{path}: {error.strerror}"
             except ReadFailure as error:
                 trouble = trouble or f"{path}: {error.message}"
-        return kept, trouble, self._configuration.look(pid)
+        loading = self._configuration.look(pid)
+        if isinstance(loading, str):
+            return Files(kept, trouble, {}, loading)
+        found = {each: reads_it(loading, each, self.path_of(each)) for each in backends}
+        reads = {each: NextReads.YES if yes else NextReads.NO for each, yes in found.items()}
+        return Files(kept, trouble, reads, "")
 
     def _rows(self, path: str) -> Mapping[str, StateRow]:
         seen = os.stat(path)
@@ -121,5 +134,11 @@ class StateKeeper:
             known = self._known[path] = signature, rows
         return known[1]
 
-    def _reads(self, backend: str, loading: StateLoading) -> NextReads:
-        return NextReads.YES if reads_it(loading, backend, self.path_of(backend)) else NextReads.NO
+
+def _write(path: str, dump: bytes) -> None:
+    """Raises NotReplaced, NotDurable or OSError."""
+    try:
+        content = haproxy_state.written(dump)
+    except ReadFailure as error:
+        raise NotReplaced(f"what HAProxy answered: {error.message}") from error
+    replace_file(path, content)

@@ -14,6 +14,8 @@ from math import inf
 from time import perf_counter
 from typing import NamedTuple
 
+from adapters.balancers.haproxy_rows import STATE_HEADER, StateRow, key_of, row_of
+from adapters.balancers.haproxy_state import Present
 from state.errors import ReadFailure, Trouble
 from state.world.balancer_parts import Server
 
@@ -22,20 +24,16 @@ STAT_HEADER = (
     b"act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,"
     b"check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,"
 )
-STATE_HEADER = b"# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
 UNRESOLVED = 0x20
 MAINTENANCE = 0x01 | 0x02 | UNRESOLVED
 """Forced, inherited, and no address known. Not 0x04: it says that the configuration had the server disabled, and stays
 after it was made ready."""
 DRAIN = 0x08 | 0x10
 STOPPED, STOPPING = 0, 3
-AGENT_ENABLED = 0x04
 FRONTEND_ROW, BACKEND_ROW = b"0", b"1"
 """The types of the rows of a frontend and of a whole backend; a server's is 2."""
 WHOLE = (b",BACKEND,", b",FRONTEND,")
 """How the second column of such a row begins; a server may have the same name."""
-CHECK_CONFIGURED, CHECK_ENABLED = 0x02, 0x04
-"""Bits of `srv_check_state`: a server that was added at run time has a check that is off until somebody enables it."""
 FIRST = "INI"
 UNCHECKED = ("", FIRST, "UNK")
 """Check statuses of a server that no health check has answered for: there is none, or its first is under way."""
@@ -57,19 +55,6 @@ LOOK_EVERY = 128
 SEGMENT = 256 << 10
 LONGEST_LINE = 64 << 10
 SOME = 10_000
-
-
-class _State(NamedTuple):
-    """What `show servers state` adds: address, agent check, whether its check is off, operational state, admin bits,
-    weights."""
-
-    address: str
-    agent: bool
-    check_off: bool
-    operational: int
-    admin: int
-    weight: int
-    configured: int
 
 
 class _CsvRow(NamedTuple):
@@ -96,10 +81,6 @@ class _Pace:
         if perf_counter() - self._since > SLICE_SECONDS:
             await asyncio.sleep(0)
             self._since = perf_counter()
-
-
-def _address(host: str, port: str) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _garbled(what: str) -> ReadFailure:
@@ -133,7 +114,8 @@ class Intake:
 
     def __init__(self) -> None:
         self._state_heads: list[tuple[bytes, bytes]] = []
-        self._states: dict[str, _State] = {}
+        self._states: dict[str, StateRow] = {}
+        self._unlike: dict[str, StateRow] = {}
         self._rows: list[_CsvRow] = []
         self._servers: dict[str, Server] = {}
         self._backends: frozenset[str] = frozenset()
@@ -146,6 +128,11 @@ class Intake:
         if not self._backends:
             return self._backends
         return self._backends - {server.backend for server in self._servers.values()}
+
+    @property
+    def present(self) -> Present:
+        """The servers of the last answer as a state file has them."""
+        return Present(self._states, self._unlike, self._backends)
 
     def knows(self, key: str) -> bool:
         """Whether `backend/server` was in the last answer."""
@@ -181,7 +168,7 @@ class Intake:
         """Bring the states up to date and return the keys of those that changed."""
         heads = self._state_heads
         if len(heads) != len(lines):
-            heads, self._states = [(b"\n", b"")] * len(lines), {}
+            heads, self._states, self._unlike = [(b"\n", b"")] * len(lines), {}, {}
         touched: set[str] = set()
         for place, line in enumerate(lines):
             before, after = heads[place]
@@ -195,10 +182,12 @@ class Intake:
                 if moved:
                     self._state_heads = []  # another set of servers: forget the old one
                     return await self._take_states(lines, pace)
-                key = f"{fields[1].decode()}/{fields[3].decode()}"
-                address, agent = _address(fields[4].decode(), fields[18].decode()), int(fields[14]) & AGENT_ENABLED
-                off = int(fields[13]) & (CHECK_CONFIGURED | CHECK_ENABLED) == CHECK_CONFIGURED
-                self._states[key] = _State(address, bool(agent), off, *map(int, fields[5:9]))
+                key = key_of(fields)
+                row = self._states[key] = row_of(fields)
+                if row.as_configured:
+                    self._unlike.pop(key, None)
+                else:
+                    self._unlike[key] = row
                 touched.add(key)
             if not place % LOOK_EVERY:
                 await pace.pause()

@@ -33,7 +33,7 @@ def keeping(saved: SavedSettings, backend: str) -> Keeping | None:
     reads = saved.reads.get(backend, NextReads.UNKNOWN)
     if lost:
         more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
-        why = f"nothing reads {path} for it" if reads is NextReads.NO else saved.trouble or f"so it is in {path}"
+        why = f"nothing reads {path} for it" if reads is NextReads.NO else saved.trouble or f"{path} has it otherwise"
         return Keeping(Health.WARN, f"a reload sets {', '.join(lost[:NAMED])}{more}: {why}")
     if backend not in saved.kept:
         return None

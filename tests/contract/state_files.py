@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.balancers.haproxy import HAProxy
+from state.errors import ReadFailure
 from state.world.balancer_parts import BalancerReading
 from tests.contract.components import answers, wait_for
-from tests.contract.haproxy_sections import HEAD, until
+from tests.contract.haproxy_sections import HEAD
 
 LOADED = """
 global
@@ -67,18 +69,24 @@ class Reloadable:
         argv = [self.program, "-W", "-db", "-S", f"{self.folder}/m.sock", "-f", self.folder / "h.cfg"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, env={}, stdout=log, stderr=log)
-        wait_for(lambda: answers(self.socket))
+        wait_for(lambda: answers(self.socket) and answers(self.folder / "m.sock"))
 
     async def reload(self, edge: HAProxy) -> BalancerReading:
         """Another worker; the first reading of it."""
-        before = (await edge.read(deadline=2)).process
+        before, master_socket = (await edge.read(deadline=2)).process, self.folder / "m.sock"
+        wait_for(lambda: answers(master_socket))
         with socket.socket(socket.AF_UNIX) as master:  # a signal may wait until something else wakes it
-            master.connect(str(self.folder / "m.sock"))
+            master.connect(str(master_socket))
             master.sendall(b"reload\n")
             with contextlib.suppress(ConnectionError):
                 while master.recv(4096):
                     pass
-        return await until(edge, lambda reading: reading.process != before)
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(ReadFailure):  # between two processes nobody answers
+                    if (reading := await edge.read(deadline=2)).process != before:
+                        return reading
+                await asyncio.sleep(0.05)
 
     def stop(self) -> None:
         if self.process is not None:

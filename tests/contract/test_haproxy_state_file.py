@@ -34,11 +34,15 @@ async def set_some(edge: HAProxy) -> None:
     await edge.set_state("shop", "green", "drain", deadline=2)
 
 
-@pytest.mark.parametrize("text", [LOADED, OWN], ids=["global", "local"])
-async def test_what_is_saved_is_kept_by_a_reload(reloadable: Start, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "file", "socket"),
+    [(LOADED, "state", "a.sock"), (OWN, "{backend}", "a.sock"), (LOADED, "state", "m.sock@1")],
+    ids=["global", "local", "master"],
+)
+async def test_what_is_saved_is_kept_by_a_reload(reloadable: Start, text: str, file: str, socket: str) -> None:
     async with listening(healthy) as (port,):
         running = reloadable(text, port=port)
-        edge = running.edge(f"{running.folder}/{{backend}}" if text == OWN else None)
+        edge = HAProxy("edge", f"{running.folder}/{socket}", state_file=f"{running.folder}/{file}")
         await checked(edge, "shop")
         await set_some(edge)
         reading = await edge.read(deadline=2)
@@ -139,7 +143,7 @@ async def test_a_file_that_is_older_than_a_hand_is_told(reloadable: Start) -> No
         assert reading.saved is not None
         found = keeping(reading.saved, "shop")
         assert found is not None
-        assert found.message == f"a reload sets green to drain: so it is in {running.state}"
+        assert found.message == f"a reload sets green to drain: {running.state} has it otherwise"
         assert set_on(await running.reload(edge))["green"] == ("drain", 100), "and so it is"
 
 

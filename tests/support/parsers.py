@@ -18,7 +18,7 @@ from adapters.api_server.answers import BadRequest
 from adapters.api_server.routes import _body
 from adapters.balancers import haproxy_maps, haproxy_tables
 from adapters.balancers.haproxy_socket import _message
-from adapters.balancers.haproxy_state import backends_in, rows_in, written
+from adapters.balancers.haproxy_state import present_in, rows_in, written
 from adapters.calendars.scan import UnfitCalendar
 from adapters.commands.output import KeptOutput
 from adapters.concealed import Concealed
@@ -305,7 +305,7 @@ def haproxy_cfg(data: bytes) -> None:
 
 
 def haproxy_state_file(data: bytes) -> None:
-    for read in (rows_in, written, backends_in):
+    for read in (rows_in, written, present_in):
         with suppress(ReadFailure):
             read(data)
     state_loading(text(data))
