@@ -96,8 +96,8 @@ TREE: dict[str, Any] = {
         "versions": {
             "kind": "version",
             "targets": {
-                each: {"site": "east", "service": "shop", "server": each, "url": "http://127.0.0.1:1/version"}
-                for each in ("blue", "green")
+                each: {"site": site, "service": "shop", "server": each, "url": "http://127.0.0.1:1/version"}
+                for each, site in (("blue", "east"), ("green", "west"))
             },
         },
         "probes": {
