@@ -14,6 +14,7 @@ from state.estate.model import Estate
 from state.health import Health
 from state.verdicts.cause_service import PastTrouble
 from state.verdicts.causes import find_causes
+from state.verdicts.instances import service_truth
 from state.verdicts.past import KEPT_POINTS, NO_PAST, DatabasePast, PointPast, ProofTime, SlotPast
 from state.verdicts.releases import ReleasesVerdict, has_releases, releases_verdict
 from state.verdicts.replication import ClusterVerdict, cluster_verdict
@@ -83,10 +84,14 @@ class Judgement:
     @cached_property
     def releases(self) -> Mapping[str, ReleasesVerdict]:
         """The verdicts on the releases of every service that has any."""
-        return {
-            name: releases_verdict(self.estate, name, self.world, self.now_mono, self.released)
+        truths = {
+            name: service_truth(self.estate, name, self.world, self.now_mono, self.released.get(name, ()))
             for name in self.estate.services
             if has_releases(self.estate, name, self.released)
+        }
+        return {
+            name: releases_verdict(self.estate, name, self.world, self.now_mono, self.released, truths)
+            for name in truths
         }
 
     @cached_property

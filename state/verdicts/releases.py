@@ -9,11 +9,11 @@ from state.api.views.releases import Way
 from state.estate.model import Estate, ServiceTrafficEntry
 from state.health import Health
 from state.verdicts.evidence import no_data_reason, worst
-from state.verdicts.instances import AtBalancer, Instance, ServiceTruth, asked, service_truth
+from state.verdicts.instances import AtBalancer, Instance, ServiceTruth, asked
 from state.verdicts.own_checks import own_verdict
 from state.verdicts.rollback import RollbackFacts, RollbackVerdict, Warm, WayBack, rollback_verdict
 from state.verdicts.routing import routed
-from state.verdicts.schema_undo import SchemaUndoing, sharing, undo_spec, undoing
+from state.verdicts.schema_undo import SchemaUndoing, undoing
 from state.verdicts.traffic import reason_word, state_word
 from state.world.balancer_parts import BalancerReading
 from state.world.release_parts import Release, short_digest
@@ -47,15 +47,17 @@ def has_releases(estate: Estate, name: str, released: Mapping[str, Sequence[Rele
 
 
 def releases_verdict(
-    estate: Estate, name: str, world: World, now_mono: float, released: Mapping[str, tuple[Release, ...]]
+    estate: Estate,
+    name: str,
+    world: World,
+    now_mono: float,
+    released: Mapping[str, tuple[Release, ...]],
+    truths: Mapping[str, ServiceTruth],
 ) -> ReleasesVerdict:
-    """The verdict on one service, by fresh readings; `released` are the releases that were recorded of each."""
-    releases = released.get(name, ())
-    truth = service_truth(estate, name, world, now_mono, releases)
-    back: SchemaUndoing | None = None
-    if undo_spec(estate, name) is not None:
-        others = {n: service_truth(estate, n, world, now_mono, released.get(n, ())) for n in sharing(estate, name)}
-        back = undoing(estate, name, {name: truth, **others}, released)
+    """The verdict on one service, by fresh readings; `released` are the releases that were recorded of each, `truths`
+    what each runs."""
+    releases, truth = released.get(name, ()), truths[name]
+    back = undoing(estate, name, truths, released)
     entry = estate.services[name].releases
     needs = entry.needs if entry is not None else ()
     names = {*needs, *(need for each in releases for need in each.needs)}

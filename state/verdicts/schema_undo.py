@@ -96,14 +96,15 @@ def undoing(
     estate: Estate, service: str, truths: Mapping[str, ServiceTruth], released: Mapping[str, Sequence[Release]]
 ) -> SchemaUndoing | None:
     """What undoes migrations of a service's schema, with what every service on it runs; None where the estate names
-    nothing. `truths` are those of the service and of all that share its schema."""
+    nothing. `truths` are those of all services."""
     undo = _undo_of(schema_of(estate.services[service]))
     if undo is None:
         return None
     what, name = undo.named
     params, loses = _entry(estate, what, name)
-    users = tuple(_user(truth, released.get(each, ())) for each, truth in truths.items())
-    recorded = tuple(release for each in truths for release in released.get(each, ()))
+    names = (service, *sharing(estate, service))
+    users = tuple(_user(truths[each], released.get(each, ())) for each in names)
+    recorded = tuple(release for each in names for release in released.get(each, ()))
     return SchemaUndoing(name, loses, users, recorded, params[VERSION_PARAM].kind == "number")
 
 

@@ -12,6 +12,7 @@ from state.checks.registry import check_kinds
 from state.estate.model import Estate
 from state.estate.parse import parse_estate
 from state.health import Health
+from state.verdicts.instances import service_truth
 from state.verdicts.releases import releases_verdict
 from state.verdicts.rollback import WayBack
 from state.verdicts.schema_undo import sharing
@@ -73,7 +74,9 @@ def way(world: World, low: str, high: str, *, query: str = SAME, marker: str = "
         ),
         "cart": (Release("cart", CART, "c7", low, high, reversible_until=marker, order=3),) if low else (),
     }
-    found = releases_verdict(estate(query), "shop", world, NOW, released).rollback.of(OLD)
+    model = estate(query)
+    truths = {name: service_truth(model, name, world, NOW, each) for name, each in released.items()}
+    found = releases_verdict(model, "shop", world, NOW, released, truths).rollback.of(OLD)
     assert found is not None
     return found
 
