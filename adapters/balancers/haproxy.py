@@ -22,6 +22,7 @@ from adapters.balancers.haproxy_address import RuntimeApi, Socket, StatePath
 from adapters.balancers.haproxy_keeper import StateKeeper
 from adapters.balancers.haproxy_parse import Intake, led
 from adapters.balancers.haproxy_process import (
+    LOADING,
     LONGEST_INFO,
     alive,
     is_count,
@@ -181,7 +182,7 @@ class HAProxy:
         """How many processes that a reload left behind serve on. Counted where HAProxy runs on this machine; elsewhere
         none does once the one that answers is older than they are let live."""
         found = old_workers(self._pid) if self.direct else None
-        gone = self._ends is not None and math.inf > alive(info) > self._ends
+        gone = self._ends is not None and math.inf > alive(info) > self._ends + LOADING
         return 0 if found is None and gone else found
 
     def _heard(self, listener: int) -> None:

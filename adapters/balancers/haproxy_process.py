@@ -14,6 +14,8 @@ LONGEST_COUNT = 18
 """Digits of a number of a process or a time."""
 LONGEST_INFO = 64 << 10
 """Bytes of an answer to `show info`."""
+LOADING = 10.0
+"""Seconds for a new process to read its configuration and tell the old one to finish; its age counts from before."""
 FINISH = (b"-sf", b"-st")
 """Options that name the processes which a new one takes over from (HAProxy management guide, 3)."""
 
