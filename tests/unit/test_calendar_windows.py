@@ -127,6 +127,7 @@ async def test_another_title_protects_nothing_and_the_next_event_is_shown(tmp_pa
 @pytest.mark.parametrize(
     ("calendar", "said"),
     [(BROKEN, "business.ics:7:1: found END:VCALENDAR, expected END:VEVENT"), (None, "no such file"), ("", "VCALENDAR")],
+    ids=["broken", "missing", "empty"],
 )
 async def test_a_calendar_that_cannot_be_read_is_not_no_window(tmp_path: Path, calendar: str | None, said: str) -> None:
     file = placed(tmp_path, calendar)
