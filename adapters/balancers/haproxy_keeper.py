@@ -18,7 +18,7 @@ from adapters.balancers.haproxy_address import EACH, RuntimeApi
 from adapters.balancers.haproxy_config import ConfigurationReader, reads_it
 from adapters.balancers.haproxy_replace import NotDurable, NotReplaced, replace_file
 from adapters.balancers.haproxy_rows import StateRow
-from adapters.balancers.haproxy_state import Present
+from adapters.balancers.haproxy_state import PresentRows
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.host.regular import bounded
 from state.world.balancer_parts import NextReads, SavedSettings
@@ -60,7 +60,7 @@ class StateKeeper:
         """The file that has the servers of a backend."""
         return self.path.replace(EACH, backend)
 
-    async def look(self, present: Present, pid: int, *, deadline: float) -> SavedSettings:
+    async def look(self, present: PresentRows, pid: int, *, deadline: float) -> SavedSettings:
         """What the next process would take over; what is wrong with files is told."""
         try:
             files = await self._aside(lambda: self._read(present.backends, pid), min(deadline, LOOKED))

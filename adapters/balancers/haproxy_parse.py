@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from adapters.balancers.haproxy_rows import STATE_HEADER, StateRow, key_of, row_of
-from adapters.balancers.haproxy_state import Present
+from adapters.balancers.haproxy_state import PresentRows
 from state.errors import ReadFailure, Trouble
 from state.world.balancer_parts import Server
 
@@ -130,9 +130,9 @@ class Intake:
         return self._backends - {server.backend for server in self._servers.values()}
 
     @property
-    def present(self) -> Present:
+    def present(self) -> PresentRows:
         """The servers of the last answer as a state file has them."""
-        return Present(self._states, self._unlike, self._backends)
+        return PresentRows(self._states, self._unlike, self._backends)
 
     def knows(self, key: str) -> bool:
         """Whether `backend/server` was in the last answer."""

@@ -21,7 +21,7 @@ MOST = 64 << 20
 """Bytes of a state file."""
 
 
-class Present(NamedTuple):
+class PresentRows(NamedTuple):
     """The servers of a process by `backend/server`: all of them, and those that are not as configured; and its
     backends."""
 
@@ -49,11 +49,11 @@ def rows_in(text: bytes) -> dict[str, StateRow]:
     return {_key(fields): row for fields, row in _fields(text) if not row.as_configured}
 
 
-def present_in(dump: bytes) -> Present:
+def present_in(dump: bytes) -> PresentRows:
     """What `show servers state` answered. Raises ReadFailure. 10,000 servers take 0.1 s: for a thread."""
     rows = {_key(fields): row for fields, row in _fields(dump)}
     unlike = {key: row for key, row in rows.items() if not row.as_configured}
-    return Present(rows, unlike, frozenset(key.partition("/")[0] for key in rows))
+    return PresentRows(rows, unlike, frozenset(key.partition("/")[0] for key in rows))
 
 
 def _key(fields: list[bytes]) -> str:
@@ -72,7 +72,7 @@ def written(dump: bytes) -> bytes:
     return b"\n".join(made) + b"\n"
 
 
-def lost(present: Present, kept: Mapping[str, StateRow]) -> dict[str, str]:
+def lost(present: PresentRows, kept: Mapping[str, StateRow]) -> dict[str, str]:
     """What a reload makes of the servers that it does not leave as they are: `drain`, `weight 30`, or both. An agent
     sets its server again by itself."""
     found: dict[str, str] = {}

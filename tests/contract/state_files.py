@@ -69,18 +69,24 @@ class Reloadable:
         argv = [self.program, "-W", "-db", "-S", f"{self.folder}/m.sock", "-f", self.folder / "h.cfg"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, env={}, stdout=log, stderr=log)
-        wait_for(lambda: answers(self.socket) and answers(self.folder / "m.sock"))
+        wait_for(lambda: answers(self.socket) and b"Uptime_sec" in self.master("@1 show info"))
+
+    def master(self, command: str) -> bytes:
+        """What the master answers. It starts itself anew in between: what came too early is cut off."""
+        told = b""
+        with socket.socket(socket.AF_UNIX) as master, contextlib.suppress(OSError):
+            master.connect(str(self.folder / "m.sock"))
+            master.sendall(command.encode() + b"\n")
+            master.shutdown(socket.SHUT_WR)
+            while part := master.recv(65536):
+                told += part
+        return told
 
     async def reload(self, edge: HAProxy) -> BalancerReading:
         """Another worker; the first reading of it."""
-        before, master_socket = (await edge.read(deadline=2)).process, self.folder / "m.sock"
-        wait_for(lambda: answers(master_socket))
-        with socket.socket(socket.AF_UNIX) as master:  # a signal may wait until something else wakes it
-            master.connect(str(master_socket))
-            master.sendall(b"reload\n")
-            with contextlib.suppress(ConnectionError):
-                while master.recv(4096):
-                    pass
+        before = (await edge.read(deadline=2)).process
+        wait_for(lambda: b"Uptime_sec" in self.master("@1 show info"))
+        self.master("reload")  # a signal may wait until something else wakes it
         async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(ReadFailure):  # between two processes nobody answers
