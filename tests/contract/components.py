@@ -69,6 +69,8 @@ async def serving(serve: Serve, path: Path | None = None) -> AsyncIterator[int]:
         yield 0 if path is not None else server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for _ in range(5):  # what was accepted just before gets its task first
+            await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
