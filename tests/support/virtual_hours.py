@@ -1,7 +1,7 @@
 """`python -m tests.support.virtual_hours HOURS SEED`: an engine lives through hours of faults and work on virtual time.
 
 The engine, its verdicts, views, runs and its journal on a disk are the product's own; what it reads and acts on is in
-memory. A line each tenth of an hour: virtual minutes, resident kB, objects, entries. The last line says whether
+memory. A line each tenth of an hour: virtual minutes, resident kB, objects, entries, tasks. The last line says whether
 the journal's chain is whole, with the counts of what was done.
 """
 
@@ -23,7 +23,8 @@ from typing import Any
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.sqlite import SqliteJournal
 from console.engine.memory import return_memory, small_heaps
-from state.api.requests import PlanChange, PlanRequest, PlanShare, PlanUndo, Submission
+from state.api.requests import PlanChange, PlanRequest, PlanShare, PlanUndo, Stop, Submission
+from state.api.run_states import RunState
 from state.api.topics import Topic
 from state.api.wire import plain
 from state.capabilities import topics
@@ -207,11 +208,14 @@ class Hours:
         await asyncio.sleep(card.confirmation.arm)
         accepted = await engine.submit(COMMANDER, Submission(card.plan, card.fingerprint, card.confirmation.typed))
         self.counts["runs"] += 1
-        for _ in range(600):
+        for turn in range(600):
             found = engine.history.runs.get(accepted.run)
             if found is None or found.ended:
-                break
+                return accepted.run
+            if turn % 60 == 59 or found.shown_state() is RunState.PAUSED:  # what nobody goes on with is ended
+                await engine.control(COMMANDER, accepted.run, Stop("it does not go on"))
             await asyncio.sleep(0.5)
+        self.counts["runs left open"] += 1
         return accepted.run
 
     async def look(self, engine: Engine) -> None:
@@ -240,13 +244,8 @@ async def live(hours: float, seed: int, place: Path) -> bool:
     while loop.time() - began < hours * 3600:
         await asyncio.sleep(360)
         gc.collect()
-        print(
-            int((loop.time() - began) / 60),
-            taken(os.getpid()).rss,
-            len(gc.get_objects()),
-            it.disk.head()[0],
-            flush=True,
-        )
+        figures = (taken(os.getpid()).rss, len(gc.get_objects()), it.disk.head()[0], len(asyncio.all_tasks()))
+        print(int((loop.time() - began) / 60), *figures, flush=True)
         for task in tasks:
             if task.done():
                 task.result()
