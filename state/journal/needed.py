@@ -11,7 +11,7 @@ RECENT = 3600.0
 """Seconds before the last entry for which states may remember everything: how often something came and went."""
 MOST_RECENT = 20_000
 """The most entries of that time."""
-PRUNE = 4096
+PRUNE = 256
 """Subjects told of between two looks for what is no longer needed, at least: one entry may tell of hundreds."""
 
 

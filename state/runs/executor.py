@@ -79,7 +79,15 @@ class Executor:
             self._restarted.add(run.id)
             self._without_lease.add(run.id)
         self._wakes[run.id] = asyncio.Event()
-        self._tasks[run.id] = asyncio.create_task(self._live(run), name=f"run {run.id}")
+        task = self._tasks[run.id] = asyncio.create_task(self._live(run), name=f"run {run.id}")
+        task.add_done_callback(lambda done: self._forget(run.id, done))
+
+    def _forget(self, run: str, done: asyncio.Task[None]) -> None:
+        """Nothing of a run that has ended stays in memory here: an engine lives through very many."""
+        if self._tasks.get(run) is done:
+            del self._tasks[run], self._wakes[run]
+            for names in (self._restarted, self._without_lease, self._reading):
+                names.discard(run)
 
     def wake(self, run: str) -> None:
         """The run has changed: evaluate it again."""
