@@ -17,7 +17,7 @@ from tests.support.small_estate import flip, small
 
 NEWER = {
     *("leaves", "differences", "undo", "class", "more", "nodes", "passes", "found", "output", "figures"),
-    *("sent", "until"),
+    *("sent", "until", "unsaved"),
 }
 """Fields that an entry of the former version did not have."""
 FORMER = Path(__file__).parents[1] / "fixtures/journals/version-0.1.ndjson"
