@@ -17,7 +17,15 @@ from tests.unit.verdict_world import ESTATE, MB, primary, standby
 
 KINDS = sorted(kind for kind in change_kinds() if kind.startswith("database."))
 LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-VALUES = {"database": "orders", "node": "n2", "to": "n2", "slot": "left", "at": LATER, "point": "before-v42", "site": "east"}
+VALUES = {
+    "database": "orders",
+    "node": "n2",
+    "to": "n2",
+    "slot": "left",
+    "at": LATER,
+    "point": "before-v42",
+    "site": "east",
+}
 
 
 class Bare:
