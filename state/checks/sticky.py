@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
-from state.config_files.suggestions import not_found
+from state.checks.traffic import balancer_reading
 from state.estate.model import Estate, HandStep, Name, ObjectName
 from state.units import counted, percent
-from state.verdicts.evidence import no_data_reason
-from state.world.balancer_parts import BalancerReading, StickTable
+from state.world.balancer_parts import StickTable
 from state.world.world import World
 
 
@@ -45,12 +44,9 @@ def kept(args: Kept, world: World, estate: Estate, now_mono: float) -> Answer:
 
 
 def _table(name: str, table: str, world: World, estate: Estate, now_mono: float) -> StickTable | Answer:
-    if name not in estate.balancers:
-        raise not_found("balancer", name, estate.balancers)
-    key = f"balancer:{name}"
-    reading = world.fresh(key, BalancerReading, now_mono)
-    if reading is None:
-        return unknown(f"{name}: {no_data_reason(world.observed.get(key))}")
+    reading = balancer_reading(name, world, estate, now_mono)
+    if isinstance(reading, Answer):
+        return reading
     found = reading.tables.get(table)
     return found or unknown(f"{name}: no table {table} is read; name it in stick_tables of the balancer")
 

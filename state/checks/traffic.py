@@ -174,16 +174,22 @@ def active(args: OneServer, world: World, estate: Estate, now_mono: float) -> An
     return answered(share > WHOLE, f"{args.balancer}/{args.backend}: {told}")
 
 
-def backend_servers(
-    balancer: str, backend: str, world: World, estate: Estate, now_mono: float
-) -> tuple[Server, ...] | Answer:
-    """The servers of a backend in the last reading that counts; unknown without one. Raises NotFound."""
+def balancer_reading(balancer: str, world: World, estate: Estate, now_mono: float) -> BalancerReading | Answer:
+    """The last reading of a balancer that counts; unknown without one. Raises NotFound."""
     if balancer not in estate.balancers:
         raise not_found("balancer", balancer, estate.balancers)
     key = f"balancer:{balancer}"
     reading = world.fresh(key, BalancerReading, now_mono)
-    if reading is None:
-        return unknown(f"{balancer}: {no_data_reason(world.observed.get(key))}")
+    return unknown(f"{balancer}: {no_data_reason(world.observed.get(key))}") if reading is None else reading
+
+
+def backend_servers(
+    balancer: str, backend: str, world: World, estate: Estate, now_mono: float
+) -> tuple[Server, ...] | Answer:
+    """The servers of a backend in the last reading that counts; unknown without one. Raises NotFound."""
+    reading = balancer_reading(balancer, world, estate, now_mono)
+    if isinstance(reading, Answer):
+        return reading
     servers = reading.of(backend)
     return servers or unknown(f"{balancer} has no backend {backend}")
 
