@@ -236,7 +236,7 @@ async def test_a_temporary_share_ends_though_its_engine_was_down_at_its_time(pro
     async with fleet(program) as made:
         async with desk(made, store) as at:
             _, run = await at.act(PlanShare(service="shop", to="green", percent=25, lasts=6.0, comment="look at v42"))
-            while run.latest("change-3").finding is None:
+            while not run.latest("over").begun:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(9.0)
         assert (await made.weights("edge1"))["green-1"] > 0, "no engine: nobody ends it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +32,18 @@ async def opened(st: Stage, *, armed: bool = True) -> CardDialog:
     await st.press("4", "tab", "d")
     await st.until(lambda: isinstance(st.app.screen, CardDialog), "the card")
     if armed:
-        await st.pilot.pause(ARMED)
+        await ready(st)
     dialog = st.app.screen
     assert isinstance(dialog, CardDialog)
     return dialog
+
+
+async def ready(st: Stage) -> None:
+    """Until the card takes keys: its time to be read begins with its first picture, however late that came."""
+    await st.pilot.pause(ARMED)
+    await st.until(
+        lambda: isinstance(st.app.screen, CardDialog) and st.app.screen.gate.armed(time.monotonic()), "the arming"
+    )
 
 
 async def slowly(st: Stage, keys: Iterable[str]) -> None:
@@ -202,7 +211,7 @@ async def test_changed_facts_refuse_and_the_next_card_shows_the_difference() -> 
         await st.press("ctrl+r")
         await st.sees("maint → drain", "CHANGED, was: ready → drain")
         assert len(st.front.previews) == 2
-        await st.pilot.pause(ARMED)
+        await ready(st)
         await st.press("y")
         await st.until(lambda: st.front.acts, "the submission")
         assert st.front.acts[0][1].plan == "p-2"
@@ -254,7 +263,8 @@ async def test_a_card_that_cannot_be_read_is_not_confirmed(size: tuple[int, int]
         assert st.front.acts == []
         await st.pilot.resize_terminal(80, 24)
         await st.until(lambda: dialog.in_sight, "the question")
-        await st.pilot.pause(2 * ARMED)
+        await st.pilot.pause(ARMED)
+        await ready(st)
         await slowly(st, "y")
         await st.until(lambda: len(st.front.acts) == 1, "the confirmation")
 
