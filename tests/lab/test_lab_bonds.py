@@ -172,8 +172,19 @@ def test_a_closed_terminal_leaves_nothing(stage: Stage) -> None:
     stage.nothing_left()
 
 
-@pytest.mark.parametrize("moment", [b"start the lab", b"found", b"replication", b"start the engine"])
-@pytest.mark.parametrize("presses", [1, 3])
+SELDOM = ((b"start the lab", 1), (b"found", 3), (b"replication", 1), (b"start the engine", 3))
+
+
+@pytest.mark.parametrize(
+    ("moment", "presses"),
+    [
+        (b"start the lab", 3),
+        (b"found", 1),
+        (b"replication", 3),
+        (b"start the engine", 1),
+        *(pytest.param(moment, n, marks=pytest.mark.torture) for moment, n in SELDOM),
+    ],
+)
 def test_ctrl_c_while_everything_starts_leaves_nothing(stage: Stage, moment: bytes, presses: int) -> None:
     pid, terminal = pty.fork()
     if pid == 0:

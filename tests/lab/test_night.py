@@ -102,9 +102,9 @@ async def calm(engine: RealEngine) -> None:
             {"replication.broken", "replication.restored", "source.silent", "source.back", *CAUSES, *SERVICES},
             marks=LONG,
         ),
-        ("cut-replication", "n3", ("replication.broken",), ("replication.restored",), set()),
+        pytest.param("cut-replication", "n3", ("replication.broken",), ("replication.restored",), set(), marks=LONG),
         ("hang-source", None, ("source.silent",), ("source.back",), {"service.unknown", "service.known"}),
-        (
+        pytest.param(
             "freeze-primary",
             None,
             ("node.lost", "leader.changed"),
@@ -119,6 +119,7 @@ async def calm(engine: RealEngine) -> None:
                 *CAUSES,
                 *SERVICES,
             },
+            marks=LONG,
         ),
         (
             "split-brain",

@@ -17,6 +17,7 @@ from state.detection.observations import CauseBegan, CauseEnded
 from state.health import Health
 from state.journal.events import Recorded
 from tests.lab.test_night import HOLDS, newest, observed
+from tests.scenarios.told import FAULTS as SHORT
 from tests.support.real_engine import RealEngine, engine_home, lab_estate, until
 
 pytestmark = pytest.mark.lab
@@ -50,6 +51,9 @@ FAULTS = (
           "split-brain.detected", "split-brain.cleared"),
     Shown("dcs-down", "/no-writer", "no node accepts writes", Health.FAIL, "writer.lost", "writer.back"),
 )  # fmt: skip
+
+TOLD = {told.fault for told in SHORT}
+"""What `tests/scenarios/test_truth.py` injects too, and finds on the screens as well."""
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +126,11 @@ def entry(engine: RealEngine, since: int, shown: Shown) -> Recorded | None:
     return next((e for e in begins if not isinstance(e.body, CauseBegan) or shown.words in e.body.line), None)
 
 
-@pytest.mark.parametrize("shown", FAULTS, ids=lambda shown: shown.fault)
+@pytest.mark.parametrize(
+    "shown",
+    [pytest.param(shown, marks=pytest.mark.torture) if shown.fault in TOLD else shown for shown in FAULTS],
+    ids=lambda shown: shown.fault,
+)
 async def test_a_fault_is_the_first_cause_everywhere_and_in_the_journal(
     lab: LabClient, engine: RealEngine, shown: Shown
 ) -> None:

@@ -68,7 +68,7 @@ def test_a_bad_release_is_rolled_back_by_keyboard_while_an_observer_watches(lab:
     asyncio.run(lab.undo("bad-release"))
 
 
-LIVES = ("killed", "hung up", "stalled")
+LIVES = (pytest.param("killed", marks=pytest.mark.torture), "hung up", "stalled")
 
 
 @pytest.mark.parametrize("how", LIVES)
