@@ -10,6 +10,7 @@ from adapters.balancers.haproxy_address import EACH, RuntimeApi
 from adapters.balancers.haproxy_config import ConfigurationReader, reads_it
 from adapters.balancers.haproxy_process import process_info
 from adapters.balancers.haproxy_replace import obstacle
+from adapters.balancers.haproxy_starter import barrier, starter
 from adapters.balancers.haproxy_state import present_in
 from adapters.context import AdapterContext
 from adapters.net.examined import look_at_name
@@ -85,6 +86,9 @@ async def _reload(
             reason,
             "let this account read HAProxy's configuration, and name it: config: /etc/haproxy/haproxy.cfg",
         )
+    who = starter(int(pid) if pid.isdecimal() else 0, drops=loading.drops)
+    if bars := await asyncio.to_thread(lambda: next(filter(None, (barrier(each, who) for each in files)), "")):
+        return subject.fails(Asked.RELOAD, f"a reload does not get to the state file: {bars}", WRITABLE)
     left_out = sorted(each for each in backends if not reads_it(loading, each, path.replace(EACH, each)))
     if not left_out:
         return subject.passes(Asked.RELOAD, f"a reload reads {path}, and this account may write it")

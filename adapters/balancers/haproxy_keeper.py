@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
@@ -17,8 +17,10 @@ from adapters.balancers import haproxy_state
 from adapters.balancers.haproxy_address import EACH, RuntimeApi
 from adapters.balancers.haproxy_config import ConfigurationReader, reads_it
 from adapters.balancers.haproxy_replace import NotDurable, NotReplaced, replace_file
-from adapters.balancers.haproxy_rows import StateRow
+from adapters.balancers.haproxy_rows import ConfiguredServer, StateRow
+from adapters.balancers.haproxy_starter import barrier, starter
 from adapters.balancers.haproxy_state import PresentRows
+from state.discovery.haproxy_state_cfg import StateLoading
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.host.regular import bounded
 from state.world.balancer_parts import NextReads, SavedSettings
@@ -37,12 +39,15 @@ class Ask(Protocol):
 
 
 class Files(NamedTuple):
-    """All rows of the files, what is wrong with one of them, which backends read theirs, and why that is not known."""
+    """All rows of the files, what is wrong with one of them, which backends read theirs, why that is not known, and
+    what the configuration has of servers. `barred`: by backend, why its file cannot be read by who starts HAProxy."""
 
     kept: Mapping[str, StateRow]
     trouble: str
     reads: Mapping[str, NextReads]
     unknown: str
+    configured: Mapping[str, ConfiguredServer | None]
+    barred: Mapping[str, str]
 
 
 class StateKeeper:
@@ -63,15 +68,22 @@ class StateKeeper:
     async def look(self, present: PresentRows, pid: int, *, deadline: float) -> SavedSettings:
         """What the next process would take over; what is wrong with files is told."""
         try:
-            files = await self._aside(lambda: self._read(present.backends, pid), min(deadline, LOOKED))
+            files = await self._aside(lambda: self._read(present, pid), min(deadline, LOOKED))
         except TimeoutError:
-            files = Files({}, f"the file was not read within {LOOKED:g} s", {}, "it was not read")
-        kept, trouble, reads, unknown = files
-        kept = {key: row for key, row in kept.items() if reads.get(key.partition("/")[0]) is not NextReads.NO}
-        lost = haproxy_state.lost(present, kept)
-        set_here = {key.partition("/")[0] for key in present.unlike}
-        kept_here = frozenset(set_here - {key.partition("/")[0] for key in lost})
-        self.last = SavedSettings(self.path, lost, kept_here, reads, unknown, trouble)
+            files = Files({}, f"the file was not read within {LOOKED:g} s", {}, "it was not read", {}, {})
+        reads, configured = files.reads, files.configured
+        kept = {key: row for key, row in files.kept.items() if reads.get(key.partition("/")[0]) is not NextReads.NO}
+        lost = haproxy_state.lost(present, kept, configured)
+        self.last = SavedSettings(
+            path=self.path,
+            lost=lost,
+            kept=haproxy_state.kept_whole(present, kept, lost),
+            reads=reads,
+            unknown=files.unknown,
+            trouble=files.trouble,
+            edited=frozenset(key for key, then in configured.items() if then != present.rows[key].begun),
+            barred=files.barred,
+        )
         return self.last
 
     async def save(self, backend: str, pid: int, *, deadline: float) -> SavedSettings:
@@ -106,9 +118,9 @@ class StateKeeper:
         async with asyncio.timeout(max(0.0, deadline)):
             return await asyncio.get_running_loop().run_in_executor(self._beside, do)
 
-    def _read(self, backends: Collection[str], pid: int) -> Files:
-        """The files of these backends, and what the configuration says of them. Blocks."""
-        kept, trouble = dict[str, StateRow](), ""
+    def _read(self, present: PresentRows, pid: int) -> Files:
+        """The files of all backends, and what the configuration says of them. Blocks."""
+        kept, trouble, backends = dict[str, StateRow](), "", present.backends
         for path in sorted({self.path_of(backend) for backend in backends}):
             try:
                 kept |= self._rows(path)
@@ -120,10 +132,16 @@ class StateKeeper:
                 trouble = trouble or f"{path}: {error.message}"
         loading = self._configuration.look(pid)
         if isinstance(loading, str):
-            return Files(kept, trouble, {}, loading)
+            return Files(kept, trouble, {}, loading, {}, {})
         found = {each: reads_it(loading, each, self.path_of(each)) for each in backends}
-        reads = {each: NextReads.YES if yes else NextReads.NO for each, yes in found.items()}
-        return Files(kept, trouble, reads, "")
+        who = starter(pid, drops=loading.drops)
+        stands = {path: barrier(path, who) for path in {self.path_of(each) for each, yes in found.items() if yes}}
+        barred = {each: why for each, yes in found.items() if yes and (why := stands[self.path_of(each)])}
+        reads = {each: NextReads.YES if yes and each not in barred else NextReads.NO for each, yes in found.items()}
+        set_on = present.unlike.keys() | kept.keys()
+        found_on = {key: then for key in present.rows for then in _configured(loading, key)}
+        configured = {key: then for key, then in found_on.items() if then is None or key in set_on}
+        return Files(kept, trouble, reads, "", configured, barred)
 
     def _rows(self, path: str) -> Mapping[str, StateRow]:
         seen = os.stat(path)
@@ -133,6 +151,15 @@ class StateKeeper:
             rows = haproxy_state.rows_in(bounded(Path(path), haproxy_state.MOST))
             known = self._known[path] = signature, rows
         return known[1]
+
+
+def _configured(loading: StateLoading, key: str) -> tuple[ConfiguredServer | None, ...]:
+    """What the configuration has of a server, None of one that it does not have; empty where that is not told."""
+    backend, _, name = key.partition("/")
+    servers = loading.servers.get(backend, {})
+    if name in servers:
+        return (ConfiguredServer(servers[name].weight, servers[name].disabled),)
+    return () if backend in loading.loads and backend not in loading.servers else (None,)
 
 
 def _write(path: str, dump: bytes) -> None:

@@ -16,6 +16,13 @@ CHECK_CONFIGURED, CHECK_ENABLED = 0x02, 0x04
 somebody enables it."""
 
 
+class ConfiguredServer(NamedTuple):
+    """What a configuration on the disk has of a server."""
+
+    weight: int
+    disabled: bool
+
+
 class StateRow(NamedTuple):
     """Address, whether its agent is asked, whether its check is off, or its agent, operational state, admin bits,
     weight now and as configured."""
@@ -55,14 +62,19 @@ class StateRow(NamedTuple):
         """State and weight."""
         return _word(self.maintenance, self.drained), self.weight
 
-    def after_reload(self, kept: StateRow | None) -> tuple[str, int]:
-        """State and weight that the next process has, by what its file has of this server; the configuration is taken
-        to be the same. By `srv_state_srv_update` in HAProxy's src/server_state.c."""
+    @property
+    def begun(self) -> ConfiguredServer:
+        """What this process was configured with."""
+        return ConfiguredServer(self.configured, self.disabled)
+
+    def after_reload(self, kept: StateRow | None, then: ConfiguredServer) -> tuple[str, int]:
+        """State and weight that the next process has, by what its file has of this server and how it is configured
+        `then`. By `srv_state_srv_update` in HAProxy's src/server_state.c."""
         if kept is None:
-            return _word(self.disabled, drained=False), self.configured
-        out = self.disabled if kept.disabled != self.disabled else kept.maintenance
-        drained = kept.drained and not out and (kept.configured > 0 or self.configured == 0)
-        return _word(out, drained), kept.weight if kept.configured == self.configured else self.configured
+            return _word(then.disabled, drained=False), then.weight
+        out = then.disabled if kept.disabled != then.disabled else kept.maintenance
+        drained = kept.drained and not out and (kept.configured > 0 or then.weight == 0)
+        return _word(out, drained), kept.weight if kept.configured == then.weight else then.weight
 
 
 def key_of(fields: Sequence[bytes]) -> str:

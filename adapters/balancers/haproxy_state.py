@@ -9,14 +9,17 @@ How rows are read: HAProxy configuration manual, `load-server-state-from-file`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from adapters.balancers.haproxy_rows import STATE_HEADER, StateRow, key_of, row_of
+from adapters.balancers.haproxy_rows import STATE_HEADER, ConfiguredServer, StateRow, key_of, row_of
 from state.errors import ReadFailure, Trouble
 
 NEUTRAL: Mapping[int, bytes] = {5: b"2", 9: b"0", 10: b"1", 11: b"0", 12: b"0"}
 """Columns that tell of checks, and their values in a process that has just begun: running, just now, no check yet."""
+ADDRESS, FQDN, RECORD, NONE = 4, 17, 19, b"-"
+"""Columns of an address, of the name that it was resolved from, and of its SRV record; and one that has no value."""
 MOST = 64 << 20
 """Bytes of a state file."""
 
@@ -46,7 +49,10 @@ def _fields(text: bytes) -> Iterator[tuple[list[bytes], StateRow]]:
 
 def rows_in(text: bytes) -> dict[str, StateRow]:
     """The servers of a file that are not as configured, by `backend/server`. Raises ReadFailure."""
-    return {_key(fields): row for fields, row in _fields(text) if not row.as_configured}
+    found: dict[str, StateRow] = {}
+    for fields, row in _fields(text):
+        found.setdefault(_key(fields), row)  # of two rows HAProxy takes the first one
+    return {key: row for key, row in found.items() if not row.as_configured}
 
 
 def present_in(dump: bytes) -> PresentRows:
@@ -64,24 +70,52 @@ def _key(fields: list[bytes]) -> str:
 
 
 def written(dump: bytes) -> bytes:
-    """The content of the file for what `show servers state` answers. Raises ReadFailure."""
+    """The content of the file for what `show servers state` answers. Raises ReadFailure.
+
+    A server by a name is resolved again: HAProxy's default takes the address of a row before it asks (`init-addr`). Of
+    several that share a name only their addresses tell which is which, so all of them have a row where one has.
+    """
+    every = list(_fields(dump))
+    sharing = Counter(_shared(fields) for fields, _ in every)
+    pinned = {_shared(fields) for fields, row in every if not row.as_configured and sharing[_shared(fields)] > 1}
     made = dump.splitlines()[:2]
-    for fields, row in _fields(dump):
-        if not row.as_configured:
-            made.append(b" ".join(NEUTRAL.get(place, field) for place, field in enumerate(fields)))
+    for fields, row in every:
+        together = _shared(fields) in pinned and _shared(fields)[1] != NONE
+        if together or not row.as_configured:
+            again = {} if together or fields[FQDN] == NONE else {ADDRESS: NONE}
+            made.append(b" ".join({**NEUTRAL, **again}.get(place, field) for place, field in enumerate(fields)))
     return b"\n".join(made) + b"\n"
 
 
-def lost(present: PresentRows, kept: Mapping[str, StateRow]) -> dict[str, str]:
-    """What a reload makes of the servers that it does not leave as they are: `drain`, `weight 30`, or both. An agent
-    sets its server again by itself."""
-    found: dict[str, str] = {}
+def _shared(fields: list[bytes]) -> tuple[bytes, bytes]:
+    """The backend, and the name that several servers of it may have their addresses from."""
+    record = fields[RECORD] if len(fields) > RECORD else NONE
+    return fields[1], fields[FQDN] if record == NONE else record
+
+
+def lost(
+    present: PresentRows, kept: Mapping[str, StateRow], configured: Mapping[str, ConfiguredServer | None]
+) -> dict[str, str]:
+    """What a reload makes of the servers that it does not leave as they are: `drain`, `weight 30`, or both; empty for
+    one that it takes away. An agent sets its server again by itself. `configured` is what the configuration on the disk
+    has of servers; of one that is not there it is taken to be the same."""
+    found = {key: "" for key, then in configured.items() if then is None}
     stale = {key: present.rows[key] for key in kept if key in present.rows}
     for key, row in {**present.unlike, **stale}.items():
-        then = row.after_reload(kept.get(key))
+        now_on = configured.get(key, row.begun)
+        if now_on is None:
+            continue
+        then = row.after_reload(kept.get(key), now_on)
         if row.agent or then == row.now:
             continue
         (state, weight), (state_now, weight_now) = then, row.now
         parts = [state] if state != state_now else []
         found[key] = ", ".join([*parts, *([f"weight {weight}"] if weight != weight_now else [])])
     return found
+
+
+def kept_whole(present: PresentRows, kept: Mapping[str, StateRow], missing: Collection[str]) -> frozenset[str]:
+    """The backends of which a reload keeps everything that is set. Where an agent has the last word nothing is kept but
+    what the file has."""
+    sure = {key for key, row in present.unlike.items() if not row.agent or key in kept}
+    return frozenset({key.partition("/")[0] for key in sure} - {key.partition("/")[0] for key in missing})

@@ -10,25 +10,31 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from state.discovery.haproxy_cfg import SECTIONS, socket_of, words_of
+from state.discovery.found import FoundServer
+from state.discovery.haproxy_cfg import MOST_OF_A_TEMPLATE, SECTIONS, parse_haproxy_cfg, socket_of, words_of
 
 LOAD, NAME = "load-server-state-from-file", "server-state-file-name"
 FILE, BASE = "server-state-file", "server-state-base"
 EACH_ITS_OWN = "use-backend-name"
 EACH = "{backend}"
 """Stands for the name of a backend in the path of a file of its own."""
+_NAMED = {"server": 2, "server-template": 3, "default-server": 0}
+"""Lines about servers, and where the words end that name them."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateLoading:
     """`loads`: the absolute path that each backend's next process reads, empty where it reads none. `file` is the one
     file of all that is named, `sockets` are those of the runtime API. `unsure`: it has conditions or variables, which
-    only the starting process knows."""
+    only the starting process knows. `servers`: those of each backend by name; a backend with more than can be listed is
+    not there. `drops`: its process gives up the account that started it."""
 
     file: str
     loads: Mapping[str, str]
     sockets: frozenset[str]
     unsure: bool
+    servers: Mapping[str, Mapping[str, FoundServer]] = field(default_factory=dict)
+    drops: bool = False
 
     @property
     def common(self) -> str:
@@ -58,6 +64,7 @@ class _Seen:
     file: str = ""
     base: str = ""
     unsure: bool = False
+    drops: bool = False
     sockets: set[str] = field(default_factory=set)
     defaults: dict[str, _Proxy] = field(default_factory=dict)
     backends: dict[str, _Proxy] = field(default_factory=dict)
@@ -78,11 +85,25 @@ def state_loading(text: str) -> StateLoading:
             _take_global(seen, words)
         elif words[0] in (LOAD, NAME):
             _take(proxy, words)
+        elif words[0] in _NAMED and _varies(words):
+            seen.unsure = True
     loads = {name: _path_of(name, each, seen) for name, each in seen.backends.items()}
     whole = _joined(seen.base, seen.file)
     named = (seen.file, seen.base, *(each.name for each in seen.backends.values()))
     unsure = seen.unsure or any("$" in name for name in named)
-    return StateLoading(whole, loads, frozenset(seen.sockets), unsure)
+    return StateLoading(whole, loads, frozenset(seen.sockets), unsure, _servers(text), seen.drops)
+
+
+def _servers(text: str) -> dict[str, dict[str, FoundServer]]:
+    found = parse_haproxy_cfg(text, "")
+    every = {each.name: {s.name: s for s in each.servers} for each in (found.backends if found else ())}
+    return {name: servers for name, servers in every.items() if len(servers) < MOST_OF_A_TEMPLATE}
+
+
+def _varies(words: Sequence[str]) -> bool:
+    """Whether a variable is in the name of a server or in its weight."""
+    weights = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "weight"]
+    return any("$" in word for word in (*words[1 : _NAMED[words[0]]], *weights))
 
 
 def _begin(seen: _Seen, words: Sequence[str]) -> _Proxy:
@@ -103,6 +124,8 @@ def _take_global(seen: _Seen, words: Sequence[str]) -> None:
         seen.file = second
     elif words[0] == BASE:
         seen.base = second
+    elif words[0] in ("user", "uid"):
+        seen.drops = True
     elif tuple(words[:2]) == ("stats", "socket") and len(words) > 2:
         seen.sockets.add(socket_of(words[2]))
 

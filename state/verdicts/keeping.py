@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from state.health import Health
@@ -29,15 +30,31 @@ def file_of(saved: SavedSettings, backend: str) -> str:
 def keeping(saved: SavedSettings, backend: str) -> Keeping | None:
     """What a reload makes of a backend; None where everything is as configured, and stays so."""
     path, prefix = file_of(saved, backend), f"{backend}/"
-    lost = [f"{key.removeprefix(prefix)} to {what}" for key, what in saved.lost.items() if key.startswith(prefix)]
+    lost = {key: what for key, what in saved.lost.items() if key.startswith(prefix)}
     reads = saved.reads.get(backend, NextReads.UNKNOWN)
     if lost:
-        more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
-        why = f"nothing reads {path} for it" if reads is NextReads.NO else saved.trouble or f"{path} has it otherwise"
-        return Keeping(Health.WARN, f"a reload sets {', '.join(lost[:NAMED])}{more}: {why}")
+        others = [f"{key.removeprefix(prefix)} to {what}" for key, what in lost.items() if what]
+        gone = [key.removeprefix(prefix) for key, what in lost.items() if not what]
+        told = [f"sets {_first(others)}"] if others else []
+        told += [f"takes {_first(gone)} away"] if gone else []
+        why = _why(saved, backend, lost.keys() & saved.edited)
+        return Keeping(Health.WARN, f"a reload {' and '.join(told)}: {why}")
     if backend not in saved.kept:
         return None
     if reads is NextReads.YES:
         return Keeping(Health.PASS, f"saved in {path}, which a reload reads")
     why = saved.unknown or "no configuration was read"
     return Keeping(Health.UNKNOWN, f"saved in {path}; whether a reload reads it is not known: {why}")
+
+
+def _first(told: list[str]) -> str:
+    return ", ".join(told[:NAMED]) + (f" and {len(told) - NAMED} more" if len(told) > NAMED else "")
+
+
+def _why(saved: SavedSettings, backend: str, edited: Collection[str]) -> str:
+    path = file_of(saved, backend)
+    if edited:
+        return "the configuration on the disk says otherwise"
+    if saved.reads.get(backend) is NextReads.NO:
+        return saved.barred.get(backend) or f"nothing reads {path} for it"
+    return saved.trouble or f"{path} has it otherwise"

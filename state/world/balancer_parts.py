@@ -63,7 +63,9 @@ class SavedSettings:
     """The file in which the settings of a balancer are saved for its next process, held against its present ones.
 
     `path` is as the estate names it. `lost`: by `backend/server`, what that process would have instead, as
-    `weight 100`; a server that is not there keeps what it has. `kept` are the backends of which the file has settings
+    `weight 100`, empty where it has no such server; a server that is not there keeps what it has. `edited` are those
+    that the configuration on the disk has otherwise than the process. `barred`: by backend, why its file is not read
+    though it is configured. `kept` are the backends of which the file has settings
     that are not the configured ones. `reads`: by backend, whether that process reads it; what is not there is unknown,
     and `unknown` says why. `trouble`: why the file cannot be read; it is taken to have nothing then.
     """
@@ -74,6 +76,8 @@ class SavedSettings:
     reads: Mapping[str, NextReads] = field(default_factory=dict)
     unknown: str = ""
     trouble: str = ""
+    edited: frozenset[str] = frozenset()
+    barred: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
