@@ -177,7 +177,7 @@ async def _backends(
             continue
         found.append(_backend(subject, service, traffic.backend, backends, reading))
         if reading.of(traffic.backend):
-            found += _colours(subject, service, traffic, reading)
+            found += _colours(subject, service, traffic, reading, estate.balancers[name].site)
     return found
 
 
@@ -192,13 +192,15 @@ def _backend(
 
 
 def _colours(
-    subject: Subject, service: str, traffic: ServiceTrafficEntry, reading: BalancerReading
+    subject: Subject, service: str, traffic: ServiceTrafficEntry, reading: BalancerReading, site: str
 ) -> Iterator[Diagnosis]:
     """Whether each colour has the servers that the estate names."""
     here = [server.name for server in reading.of(traffic.backend)]
     for name, colour in traffic.colours.items():
         for server in colour.named(name):
             known = [server] if any(fits(server, each) for each in here) else here
+            if known is here and colour.site and colour.site != site:
+                continue  # a balancer may lead to some of the sites only
             places = [f"{traffic.backend}/{each}" for each in known]
             yield has_name(subject, "server", f"{traffic.backend}/{server}", places, f"colours of {service}")
 

@@ -154,6 +154,14 @@ class Change(Protocol):
 
 
 @runtime_checkable
+class LooksAround(Protocol):
+    """A change that is judged by other targets too: its preview follows every earlier change of the plan."""
+
+    @property
+    def looks_around(self) -> bool: ...
+
+
+@runtime_checkable
 class CanFollow(Protocol):
     """A change that can be previewed as one that follows others of its plan."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from state.api.card import Rule
 from state.changes.floors import promise_of
-from state.changes.model import ChangeKind, ChangeSpec, Risk
+from state.changes.model import ChangeKind, ChangeSpec, Preview, Risk
 from state.changes.record_args import SetRecordsArgs
 from state.changes.records import SetRecords
 from state.config_files.suggestions import not_found
@@ -18,11 +19,16 @@ from state.estate.dns_names import RecordName, whole_name
 from state.estate.model import Estate, HandStep, Name
 from state.estate.values import SiteName
 from state.ports.outside import Outside
+from state.ports.target import Setting
 from state.units import counted as number
+from state.verdicts.safety import site_of
 from state.verdicts.traffic import counted
-from state.world.record_sets import Sets
+from state.world.record_sets import SETTABLE, Sets
 
 KIND = "dns.leave-site"
+OWN = "own-addresses"
+LONGEST_CHAIN = 8
+"""Aliases one after the other that are followed."""
 
 
 class NameLeftArgs(BaseModel):
@@ -44,6 +50,7 @@ class NameLeft(SetRecords):
         asked = SetRecordsArgs(zone=args.zone, record=args.record, a=(), aaaa=())
         super().__init__(spec, asked, estate, outside.zones[args.zone])
         self._estate, self._outside, self._site = estate, outside, args.site
+        self._followed: tuple[Setting, ...] = ()
         self._there = frozenset(estate.sites[args.site].addresses)
         self.verb = f"take the addresses of {args.site} away"
         self.title = f"Take the addresses of {args.site} from {self.whole}"
@@ -57,19 +64,63 @@ class NameLeft(SetRecords):
             zone=self._args.zone, record=self._args.record, a=stay.get("A", ()), aaaa=stay.get("AAAA", ())
         )
 
+    @property
+    def looks_around(self) -> bool:
+        """An alias leads where other names do; fulfils LooksAround."""
+        return True
+
+    def follow(self, left: Sequence[Setting]) -> None:
+        """And the names that an alias leads to."""
+        super().follow(left)
+        self._followed = tuple(left)
+
+    async def preview(self, *, deadline: float) -> Preview:
+        """An alias is left where it leads elsewhere already, and never by saying so."""
+        card = await super().preview(deadline=deadline)
+        astray = any(each.rule == OWN and not each.passed for each in card.rules)
+        return replace(card, already=False) if astray else card
+
     async def _own_rules(self, held: Sets, asked: SetRecordsArgs, deadline: float) -> Sequence[Rule]:
         stay = [*(asked.a or ()), *(asked.aaaa or ())]
-        return (self._led_by_itself(held), self._kept(held, asked), await self._elsewhere(stay, deadline))
+        own = await self._led_by_itself(held, deadline)
+        return (own, self._kept(held, asked), await self._elsewhere(stay, deadline))
 
     def _rule(self, name: str, passed: bool, fact: str, way_out: str = "") -> Rule:
         return Rule(name, passed, fact, way_out, "responder", self.whole)
 
-    def _led_by_itself(self, held: Sets) -> Rule:
+    async def _led_by_itself(self, held: Sets, deadline: float) -> Rule:
+        """An alias is followed through the zones of the estate. Raises ReadFailure."""
         if "CNAME" not in held:
-            return self._rule("own-addresses", True, "it has addresses of its own")
+            return self._rule(OWN, True, "it has addresses of its own")
         target = held["CNAME"].values[0]
-        fact = f"it is an alias of {target}, whose addresses are not its own"
-        return self._rule("own-addresses", False, fact, f"Change {target}, or set addresses here")
+        leads = await self._addresses_of(target, deadline)
+        if leads is None:
+            fact = f"it is an alias of {target}, whose addresses no zone of the estate has"
+            return self._rule(OWN, False, fact, "Set addresses here, or name the zone in the estate")
+        if there := sorted(self._there & leads):
+            fact = f"it is an alias of {target}, which leads to {', '.join(there)}"
+            return self._rule(OWN, False, fact, f"Take the addresses of {self._site} from {target} first")
+        return self._rule(OWN, True, f"it is an alias of {target}, which leads elsewhere")
+
+    async def _addresses_of(self, name: str, deadline: float) -> frozenset[str] | None:
+        """What a name leads to as the changes before leave it, None where that is not known. Raises ReadFailure."""
+        for _ in range(LONGEST_CHAIN):
+            zones = [(z, entry.domain or z) for z, entry in self._estate.zones.items() if z in self._outside.zones]
+            inside = [(z, domain) for z, domain in zones if f".{name}".endswith(f".{domain}")]
+            if not inside:
+                return None
+            zone, domain = max(inside, key=lambda each: len(each[1]))
+            record = "@" if name == domain else name.removesuffix(f".{domain}")
+            sets = (await self._outside.zones[zone].look(record, deadline=deadline)).state.sets
+            left = {
+                s.place[2]: s.value.split(" ")[1:] for s in self._followed if s.place[:2] == (f"dns:{zone}", record)
+            }
+            values = {kind: left.get(kind, sets[kind].values if kind in sets else ()) for kind in SETTABLE}
+            if not values["CNAME"]:
+                found = frozenset((*values["A"], *values["AAAA"]))
+                return found or None
+            name = values["CNAME"][0]
+        return None
 
     def _kept(self, held: Sets, asked: SetRecordsArgs) -> Rule:
         after = {"A": asked.a, "AAAA": asked.aaaa}
@@ -109,9 +160,12 @@ class NameLeft(SetRecords):
                 servers = await self._outside.balancers[balancer].read_backend(traffic.backend, deadline=deadline)
             except (ReadFailure, KeyError) as error:
                 return False, f"{place} cannot be read: {error}"
-            sure = [s for s in counted(servers, promise.backups) if s.checked]
+            place_of = balancer, traffic.backend
+            elsewhere = (s for s in servers if site_of(self._estate, service, place_of, s) != self._site)
+            sure = [s for s in counted(tuple(elsewhere), promise.backups) if s.checked]
             least = max(1, promise.floor)
-            told.append(f"{place}: {number(len(sure), 'server serves', 'servers serve')}, by checks")
+            serve = number(len(sure), "server serves", "servers serve")
+            told.append(f"{place}: {serve} outside {self._site}, by checks")
             if len(sure) < least:
                 return False, f"{told[-1]}; at least {least} must"
         return True, "; ".join(told)

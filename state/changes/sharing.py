@@ -57,8 +57,10 @@ class SetShare(BackendChange):
     def _parted(self, servers: tuple[Server, ...]) -> tuple[ShareSide, ShareSide]:
         """Those that the share is of, and the others."""
         names = self._names(servers)
+        mine = tuple(s for s in servers if s.name in names)
         others = tuple(s for s in servers if s.name not in names and not s.backup)
-        return ShareSide(tuple(s for s in servers if s.name in names)), ShareSide(others)
+        active = tuple(s for s in mine if not s.backup)
+        return ShareSide(active if active and self.percent else mine), ShareSide(others)
 
     async def preview(self, *, deadline: float) -> Preview:
         """Every weight and the share before and after; the nearest share where it cannot be had exactly."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from state.api.card import CardWarning, Rule
 from state.api.requests import PlanChange, PlanRequest, PlanRetry, PlanRollback, PlanRunbook, PlanUndo
-from state.changes.model import CanFollow, Change, ChangeSpec, Preview
+from state.changes.model import CanFollow, Change, ChangeSpec, LooksAround, Preview
 from state.changes.registry import build, change_kind
 from state.errors import ReadFailure, Refused
 from state.estate.model import Estate
@@ -145,7 +145,9 @@ class Planner:
         changes = [(s, self.build(ChangeSpec(s.what, s.args))) for s in known]
         ruled = bool(self._estate.rules)
         later = [
-            change if (earlier or (ruled and place)) and isinstance(change, CanFollow) else None
+            change
+            if isinstance(change, CanFollow) and (earlier or (place and (ruled or isinstance(change, LooksAround))))
+            else None
             for place, ((_, change), earlier) in enumerate(zip(changes, follows([c for _, c in changes]), strict=True))
         ]
         leading = [self._see(*one) for one, follower in zip(changes, later, strict=True) if follower is None]

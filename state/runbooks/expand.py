@@ -316,11 +316,12 @@ class LoopItems(NamedTuple):
 
 def items_of(step: Step, scope: Scope) -> LoopItems:
     """The items of a loop in their order. Raises Unresolved."""
+    left_out = _left_out(step, scope)
     of_roles = "the nodes of a database such as ${database.nodes}, where their order is standbys-first"
     if not isinstance(step.each, str):
         if step.order == "standbys-first":
             raise Unresolved(of_roles)
-        return LoopItems(_ordered(step, tuple(step.each or ()), ""), "")
+        return LoopItems(_ordered(step, tuple(i for i in step.each or () if i not in left_out), ""), "")
     named = placeholders_in(step.each, ())
     if len(named) != 1 or f"${{{named[0][1]}}}" != step.each:
         raise Unresolved("a list of names, or objects of the estate such as ${service.balancers}")
@@ -330,10 +331,15 @@ def items_of(step: Step, scope: Scope) -> LoopItems:
     of_nodes = meaning.kind == "node" and meaning.many
     if step.order == "standbys-first" and not of_nodes:
         raise Unresolved(of_roles)
-    items = tuple(each for each in scope.all(name) if each is not None)
+    items = tuple(each for each in scope.all(name) if each is not None and each not in left_out)
     database = str(scope[head]) if of_nodes and (meaning.live or step.order == "standbys-first") else ""
     leader = scope.leaders(database) if database and items else ""
     return LoopItems(_ordered(step, items, leader), meaning.kind, database if items else "")
+
+
+def _left_out(step: Step, scope: Scope) -> tuple[Any, ...]:
+    """What a loop does not go over. Raises Unresolved."""
+    return tuple(each for _, name in placeholders_in(step.without, ()) for each in scope.all(name))
 
 
 def _ordered(step: Step, items: tuple[Any, ...], leader: str) -> tuple[Any, ...]:

@@ -73,10 +73,11 @@ def _spanning(estate: Estate, service: str) -> tuple[str, ...]:
 
 
 def _names(estate: Estate, service: str) -> tuple[str, ...]:
-    """The DNS names of a service, each with its zone."""
+    """The DNS names of a service, each with its zone; aliases after the names that they may lead to."""
     zones = estate.zones.items()
-    found = [f"{z}/{r.name}" for z, zone in zones for r in zone.records if (r.service or r.name) == service]
-    return tuple(dict.fromkeys(found))
+    found = [(r.type == "CNAME", f"{z}/{r.name}") for z, zone in zones for r in zone.records
+             if (r.service or r.name) == service]  # fmt: skip
+    return tuple(dict.fromkeys(name for _, name in sorted(found, key=lambda each: each[0])))
 
 
 def _nodes(estate: Estate, database: str, site: str = "") -> tuple[str, ...]:

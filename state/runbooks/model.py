@@ -46,7 +46,7 @@ class Runbook(Entry):
     @property
     def asked(self) -> frozenset[str]:
         """Every `${name}` without which it cannot be carried out, of parameters that are required or used: all but what
-        loops go over that are left out where there is nothing."""
+        loops go over that are left out where there is nothing, and what they leave out."""
         if self._asked is None:
             self._asked = self._named()
         return self._asked
@@ -56,7 +56,7 @@ class Runbook(Entry):
             name
             for path, step in placed(self.steps)
             for where, name in named_in(step, path)
-            if where != (*path, "each") or step.if_none == "refuse"
+            if where != (*path, "without") and (where != (*path, "each") or step.if_none == "refuse")
         }
         while True:
             heads = {name.partition(".")[0] for name in found} | {n for n, spec in self.params.items() if spec.required}

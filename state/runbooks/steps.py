@@ -70,8 +70,8 @@ class Step(Entry):
     """One step. `for` is how long a check is repeated, `samples` how many passes in a row it needs.
 
     A loop (`each`) carries out its `steps` once for each item, which is `${as}` in them; over nothing it is refused, or
-    with `if_none: skip` left out. A `runbook` is carried out in place of the step, `with` its parameters. `capture`
-    names figures of a check or change for the steps after it.
+    with `if_none: skip` left out; `without` names items that it does not go over. A `runbook` is carried out in place
+    of the step, `with` its parameters. `capture` names figures of a check or change for the steps after it.
     """
 
     id: Name
@@ -90,6 +90,7 @@ class Step(Entry):
     at_once: int = Field(default=1, ge=1, le=50)
     stop_after: int = Field(default=1, ge=1, le=MOST_STEPS)
     if_none: Literal["refuse", "skip"] = "refuse"
+    without: Annotated[str, Field(max_length=200)] | None = None
     steps: Annotated[tuple[Step, ...], Field(max_length=MOST_STEPS)] = ()
     capture: Annotated[Mapping[Name, Name], Field(max_length=10)] = Field(default_factory=dict)
     when: Condition | None = None
@@ -150,8 +151,12 @@ class Step(Entry):
     @model_validator(mode="after")
     def _inside(self) -> Step:
         given = self.model_fields_set
-        if {"item", "order", "pace", "at_once", "stop_after", "if_none", "steps"} & given and self.each is None:
-            raise ValueError("as, order, pace, at_once, stop_after, if_none and steps on each only")
+        of_loops = {"item", "order", "pace", "at_once", "stop_after", "if_none", "without", "steps"}
+        if of_loops & given and self.each is None:
+            raise ValueError("as, order, pace, at_once, stop_after, if_none, without and steps on each only")
+        named = placeholders_in(self.without, ())
+        if self.without is not None and [f"${{{name}}}" for _, name in named] != [self.without]:
+            raise ValueError("without: a parameter whose items are left out, such as ${gone}")
         if self.each is not None and not self.steps:
             raise ValueError("steps: what is done for each item")
         if any(step.kind in ("parallel", "each", "runbook") for step in self.parallel):
@@ -174,6 +179,7 @@ class Step(Entry):
         """Every value of this step itself in which `${…}` is replaced, with its path below the step."""
         yield ("with",), self.args
         yield ("each",), self.each
+        yield ("without",), self.without
         for name in ("title", "why", "look_for", "if_it_fails"):
             yield (name,), getattr(self, name)
         if self.decide is not None:

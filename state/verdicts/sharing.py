@@ -29,15 +29,26 @@ class ShareSide:
     servers: tuple[Server, ...]
 
     @property
+    def _up(self) -> list[Server]:
+        """A backup has nothing beside an active one."""
+        active = [s for s in self.servers if not s.backup] or self.servers
+        return [s for s in active if s.up and not s.drained and not s.maintenance]
+
+    @property
     def ready(self) -> list[Server]:
-        """Those that serve as soon as they have a weight."""
-        return [s for s in self.servers if s.up and not s.drained and not s.maintenance]
+        """Those that serve as soon as the part has a weight."""
+        base = self.base
+        return [s for s in self._up if base[s.name]]
 
     @property
     def base(self) -> Mapping[str, int]:
-        """The proportions among its servers: as configured, all alike where one is configured without a weight."""
-        even = any(s.configured_weight <= 0 for s in self.servers)
-        return {s.name: 1 if even else s.configured_weight for s in self.servers}
+        """The proportions among its servers, as configured: 0 of one that somebody keeps out by its weight while others
+        of the part serve, now or as configured; all alike where none has a weight otherwise."""
+        out = {s.name for s in self.servers if not s.weight} if any(s.weight for s in self._up) else set[str]()
+        if not out and any(s.configured_weight > 0 for s in self._up):
+            out = {s.name for s in self.servers if s.configured_weight <= 0 and not s.weight}
+        even = any(s.configured_weight <= 0 for s in self.servers if s.name not in out)
+        return {s.name: 0 if s.name in out else 1 if even else s.configured_weight for s in self.servers}
 
     def scaled(self, top: int) -> dict[str, int]:
         """The weights when the heaviest server has `top`; none gets 0 unless `top` is."""
@@ -59,7 +70,7 @@ class ShareSide:
     @property
     def weight(self) -> int:
         """The sum of the present weights of those that serve."""
-        return sum(s.weight for s in self.ready)
+        return sum(s.weight for s in self._up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +118,8 @@ def _nearest(mine: tuple[int, ...], others: tuple[int, ...], now: tuple[int, int
 
 
 def _part_of(each: int, top: int, most: int) -> int:
-    """Its proportion of `top`, rounded to the nearest, at least 1."""
-    return max(1, (2 * each * top + most) // (2 * most)) if top else 0
+    """Its proportion of `top`, rounded to the nearest, at least 1 where it has one."""
+    return max(1, (2 * each * top + most) // (2 * most)) if top and each else 0
 
 
 def _pairs(mine: Sequence[int], others: Sequence[int], wanted: Fraction) -> list[tuple[int, int, int, int]]:

@@ -173,7 +173,7 @@ async def test_clients_are_led_only_to_where_enough_serve() -> None:
     for name in ("a1", "a2", "b1", "b2"):
         site.balancers["w"].set_up(name, up=False)
     card = await site.change("dns.leave-site", **NAME).preview(deadline=1)
-    assert "w/web: 0 servers serve, by checks; at least 1 must" in refused(card)["make-before-break"]
+    assert "w/web: 0 servers serve outside east, by checks; at least 1 must" in refused(card)["make-before-break"]
     del site.balancers["w"]
     card = await site.change("dns.leave-site", **NAME).preview(deadline=1)
     assert "cannot be read" in refused(card)["make-before-break"]
