@@ -121,9 +121,10 @@ class StateKeeper:
     def _read(self, present: PresentRows, pid: int) -> Files:
         """The files of all backends, and what the configuration says of them. Blocks."""
         kept, trouble, backends = dict[str, StateRow](), "", present.backends
-        for path in sorted({self.path_of(backend) for backend in backends}):
+        of = {path: {each for each in backends if self.path_of(each) == path} for path in map(self.path_of, backends)}
+        for path in sorted(of):
             try:
-                kept |= self._rows(path)
+                kept |= {key: row for key, row in self._rows(path).items() if key.partition("/")[0] in of[path]}
             except FileNotFoundError:
                 trouble = trouble or f"{path} is not there"
             except OSError as error:

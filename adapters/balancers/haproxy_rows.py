@@ -11,6 +11,12 @@ from typing import NamedTuple
 STATE_HEADER = b"# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
 FORCED_MAINT, CONFIGURED_MAINT, FORCED_DRAIN, RENAMED = 0x01, 0x04, 0x08, 0x40
 """Bits of `srv_admin_state`: by hand, by the configuration (it stays after `ready`), by hand, a name set by hand."""
+NOT_TAKEN_OVER = 0x02 | 0x10 | 0x20 | RENAMED
+"""Bits that a state file brings nobody: inherited, or from the look-up of a name."""
+CONFIGURED = (CONFIGURED_MAINT, CONFIGURED_MAINT | FORCED_MAINT, CONFIGURED_MAINT | FORCED_DRAIN)
+VALID = (0, FORCED_MAINT, FORCED_DRAIN, *CONFIGURED)
+"""All that a row may have beside them: HAProxy takes nothing of another one."""
+HEAVIEST = 256
 CHECK_CONFIGURED, CHECK_ENABLED = 0x02, 0x04
 """Bits of `srv_check_state` and `srv_agent_state`: a server that was added at run time has a check that is off until
 somebody enables it."""
@@ -56,6 +62,12 @@ class StateRow(NamedTuple):
         """Whether a process without a state file has the same."""
         same = self.maintenance == self.disabled and self.weight == self.configured
         return same and not (self.admin & (FORCED_DRAIN | RENAMED) or self.check_off or self.agent_off)
+
+    @property
+    def taken(self) -> bool:
+        """Whether HAProxy takes it from a state file; of one with a wrong value it takes nothing."""
+        weights = 0 <= self.weight <= HEAVIEST and 0 <= self.configured <= HEAVIEST
+        return weights and self.admin & ~NOT_TAKEN_OVER in VALID and self.operational in range(4)
 
     @property
     def now(self) -> tuple[str, int]:

@@ -18,10 +18,15 @@ from state.errors import ReadFailure, Trouble
 
 NEUTRAL: Mapping[int, bytes] = {5: b"2", 9: b"0", 10: b"1", 11: b"0", 12: b"0"}
 """Columns that tell of checks, and their values in a process that has just begun: running, just now, no check yet."""
+FIELDS = 20
+"""Columns that every row must have. Those behind them are TLS, and where checks and agents are asked: HAProxy believes
+them before the configuration, and takes what is configured where they are not there."""
 ADDRESS, FQDN, RECORD, NONE = 4, 17, 19, b"-"
 """Columns of an address, of the name that it was resolved from, and of its SRV record; and one that has no value."""
 MOST = 64 << 20
 """Bytes of a state file."""
+LONGEST = 1998
+"""Bytes of a line, without its end: of a longer one HAProxy reads the beginning as a line of its own."""
 
 
 class PresentRows(NamedTuple):
@@ -35,24 +40,35 @@ class PresentRows(NamedTuple):
 
 def _fields(text: bytes) -> Iterator[tuple[list[bytes], StateRow]]:
     """Every row in turn. Raises ReadFailure."""
-    lines = text.splitlines()
+    lines = text.split(b"\n")
     if len(lines) < 2 or lines[0] != b"1" or not lines[1].startswith(STATE_HEADER):
         raise ReadFailure(Trouble.ERROR, "it has not the form of `show servers state`, version 1")
     try:
         for line in lines[2:]:
             fields = line.split(b" ")
-            if len(fields) > 1:
+            if len(fields) > 1 and not fields[0].startswith(b"#"):
                 yield fields, row_of(fields)
     except (IndexError, ValueError) as error:
         raise ReadFailure(Trouble.ERROR, "it has a row that cannot be read") from error
 
 
 def rows_in(text: bytes) -> dict[str, StateRow]:
-    """The servers of a file that are not as configured, by `backend/server`. Raises ReadFailure."""
+    """The servers of a file that are not as configured, by `backend/server`. Raises ReadFailure, also for a file of
+    which HAProxy takes nothing: it drops all of one with a line that is cut off."""
+    if not text.endswith(b"\n"):
+        raise _dropped("its last line has no end")
+    if any(len(line) > LONGEST for line in text.split(b"\n")):
+        raise _dropped(f"it has a line of more than {LONGEST} bytes")
     found: dict[str, StateRow] = {}
     for fields, row in _fields(text):
+        if len(fields) < FIELDS:
+            raise _dropped("it has a row that is too short")
         found.setdefault(_key(fields), row)  # of two rows HAProxy takes the first one
-    return {key: row for key, row in found.items() if not row.as_configured}
+    return {key: row for key, row in found.items() if row.taken and not row.as_configured}
+
+
+def _dropped(why: str) -> ReadFailure:
+    return ReadFailure(Trouble.ERROR, f"{why}, so that HAProxy takes nothing of the file")
 
 
 def present_in(dump: bytes) -> PresentRows:
@@ -73,17 +89,20 @@ def written(dump: bytes) -> bytes:
     """The content of the file for what `show servers state` answers. Raises ReadFailure.
 
     A server by a name is resolved again: HAProxy's default takes the address of a row before it asks (`init-addr`). Of
-    several that share a name only their addresses tell which is which, so all of them have a row where one has.
+    several that share a name only their addresses tell which is which, so all of them have a row where one has. A row
+    ends before TLS, and where checks and agents are asked.
     """
     every = list(_fields(dump))
     sharing = Counter(_shared(fields) for fields, _ in every)
     pinned = {_shared(fields) for fields, row in every if not row.as_configured and sharing[_shared(fields)] > 1}
-    made = dump.splitlines()[:2]
+    made = dump.split(b"\n")[:2]
     for fields, row in every:
         together = _shared(fields) in pinned and _shared(fields)[1] != NONE
         if together or not row.as_configured:
             again = {} if together or fields[FQDN] == NONE else {ADDRESS: NONE}
-            made.append(b" ".join({**NEUTRAL, **again}.get(place, field) for place, field in enumerate(fields)))
+            made.append(
+                b" ".join({**NEUTRAL, **again}.get(place, field) for place, field in enumerate(fields[:FIELDS]))
+            )
     return b"\n".join(made) + b"\n"
 
 

@@ -121,9 +121,9 @@ def _begin(seen: _Seen, words: Sequence[str]) -> _Proxy:
 def _take_global(seen: _Seen, words: Sequence[str]) -> None:
     second = words[1] if len(words) > 1 else ""
     if words[0] == FILE:
-        seen.file = second
+        seen.file = seen.file or second  # HAProxy keeps the first one
     elif words[0] == BASE:
-        seen.base = second
+        seen.base = seen.base or second
     elif words[0] in ("user", "uid"):
         seen.drops = True
     elif tuple(words[:2]) == ("stats", "socket") and len(words) > 2:
