@@ -22,6 +22,8 @@ LONGEST = 4 << 20
 _HEAD = re.compile(rb"# table: ([A-Za-z0-9_.:/-]{1,255}), type: [a-z0-9]{1,20},? .{0,80}\bused:([0-9]{1,9})")
 _SERVER = (b"server_key", b"server_name", b"server_id")
 """What says where an entry leads to, the best first."""
+_NOBODY = (b"", b"-", b"0")
+"""Of an entry that leads to no server: a counter made it, or nobody was chosen yet."""
 _SALT = secrets.token_bytes(16)
 
 
@@ -45,13 +47,14 @@ def entries(name: str, answer: bytes) -> StickTable:
     if count is None:
         said = head[:200].decode("utf-8", "replace")
         raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for the table {name}: {said}")
-    return StickTable(count, frozenset(_digest(line) for line in lines if line.startswith(b"0x")))
+    found = (_digest(line) for line in lines if line.startswith(b"0x"))
+    return StickTable(count, frozenset(each for each in found if each))
 
 
 def _digest(line: bytes) -> str:
-    """Of an entry's key and where it leads to."""
+    """Of an entry's key and where it leads to; empty where that is nowhere."""
     rest = line.partition(b" key=")[2]
     key, _, values = rest.rpartition(b" use=")
     fields = dict(word.partition(b"=")[::2] for word in values.split())
-    server = next((fields[name] for name in _SERVER if name in fields), b"")
-    return blake2b(key + b"\0" + server, key=_SALT, digest_size=8).hexdigest()
+    server = next((fields[name] for name in _SERVER if fields.get(name, b"") not in _NOBODY), b"")
+    return blake2b(key + b"\0" + server, key=_SALT, digest_size=8).hexdigest() if server else ""

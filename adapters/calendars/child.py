@@ -22,8 +22,8 @@ from state.host.regular import opened
 
 
 def answer(path: Path, zone: str, named: str, since: float, until: float) -> dict[str, Any]:
-    """`spans` as [start, end, which of the `titles`], `digest`, `written`, how many events are `free` and
-    `without_length`; or `problem`: line, expected, found."""
+    """`spans` as [start, end, which of the `titles`], `digest`, `written`, how many events are `free`,
+    `free_days` and `without_length`; or `problem`: line, expected, found."""
     try:
         with opened(path) as file:
             written = os.fstat(file.fileno()).st_mtime
@@ -41,6 +41,7 @@ def answer(path: Path, zone: str, named: str, since: float, until: float) -> dic
         "digest": hashlib.sha256(raw).hexdigest(),
         "written": written,
         "free": found.free,
+        "free_days": found.free_days,
         "without_length": found.without_length,
     }
 

@@ -39,7 +39,7 @@ class Lasting:
 @dataclass(frozen=True, slots=True)
 class CalendarEvent:
     """One VEVENT. `replaces` is the occurrence that it takes the place of. `rules` are RRULE values without UNTIL, each
-    with its UNTIL as it is written; `more` and `but` its RDATE and EXDATE."""
+    with its UNTIL as it is written; `more` and `but` its RDATE and EXDATE. `free_day`: of whole days, and free."""
 
     line: int
     uid: str
@@ -52,6 +52,7 @@ class CalendarEvent:
     rules: tuple[tuple[str, date | datetime | None], ...] = ()
     more: tuple[tuple[WallTime, Lasting | None], ...] = ()
     but: tuple[WallTime, ...] = ()
+    free_day: bool = False
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _built(piece: Piece) -> tzinfo:
 def events_in(found: Sequence[Piece], own: tzinfo, named: str) -> Iterator[CalendarEvent]:
     """The events whose title has the text `named` in it, whatever its case, and those that take the place of one of
     theirs. Raises UnfitCalendar for one of these that cannot be understood."""
-    zones = Zones(own, {_tzid(piece): piece for piece in found if piece.kind == "VTIMEZONE"})
+    zones = Zones(own, _defined(found))
     parsed = [(piece, _parsed(piece)) for piece in found if piece.kind == "VEVENT"]
     wanted = named.casefold()
     kept = {_text(event, "UID", piece.line) for piece, event in parsed if _about(event, wanted)} - {""}
@@ -123,6 +124,19 @@ def _parsed(piece: Piece) -> ParsedEvent:
     if not isinstance(found, ParsedEvent):
         raise UnfitCalendar(piece.line, "an event", quoted(piece.kind))
     return found
+
+
+def _defined(found: Sequence[Piece]) -> Mapping[str, Piece]:
+    """The definitions of zones by their names. A file made of several has more than one of a name, as
+    `Customized Time Zone`: raises UnfitCalendar where they differ, for nobody knows which one a time means."""
+    made: dict[str, Piece] = {}
+    for piece in found:
+        if piece.kind == "VTIMEZONE":
+            first = made.setdefault(_tzid(piece), piece)
+            if first.text != piece.text:
+                told = f"another definition of {quoted(_tzid(piece))}, which line {first.line} has"
+                raise UnfitCalendar(piece.line, "one definition of each zone", told)
+    return made
 
 
 def _tzid(piece: Piece) -> str:
@@ -149,12 +163,12 @@ def _event(event: ParsedEvent, line: int, zones: Zones, about: bool) -> Calendar
     replaced = event.get("RECURRENCE-ID")
     if replaced is not None and "RANGE" in replaced.params:
         raise UnfitCalendar(line, "RECURRENCE-ID of one occurrence", f"RANGE={replaced.params['RANGE']}")
-    free = _text(event, "TRANSP", line) == "TRANSPARENT" or _text(event, "STATUS", line) == "CANCELLED"
+    free, cancelled = _text(event, "TRANSP", line) == "TRANSPARENT", _text(event, "STATUS", line) == "CANCELLED"
     return CalendarEvent(
         line=line,
         uid=str(event.get("UID", "")) or f"line {line}",
         title=" ".join(str(event.get("SUMMARY", "")).split())[:LONGEST_TITLE],
-        protects=about and not free,
+        protects=about and not (free or cancelled),
         begin=begin,
         lasting=_lasting(event, begin, zones, line),
         sequence=int(event.get("SEQUENCE", 0)),
@@ -162,6 +176,7 @@ def _event(event: ParsedEvent, line: int, zones: Zones, about: bool) -> Calendar
         rules=tuple(_rule(value, line) for value in _all(event, "RRULE")),
         more=tuple(_more(event, zones, line)),
         but=tuple(_listed(each, value, zones, line) for value in _all(event, "EXDATE") for each in value.dts),
+        free_day=about and free and not cancelled and begin.whole_day,
     )
 
 

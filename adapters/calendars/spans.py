@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from dateutil.rrule import rrule, rrulestr
 
 from adapters.calendars.events import UNREADABLE, CalendarEvent, Lasting
-from adapters.calendars.instants import LAST, WallTime, beginning, ending
+from adapters.calendars.instants import EARLIEST, LAST, WallTime, beginning, ending
 from adapters.calendars.scan import UnfitCalendar, quoted
 from state.estate.calendars import Span
 
@@ -24,10 +24,11 @@ STEPS = {"WEEKLY": 7 * 86_400, "DAILY": 86_400, "HOURLY": 3600, "MINUTELY": 60, 
 @dataclass(slots=True)
 class WorkedOut:
     """What comes out: the times, and how many events protect nothing because they are free or cancelled, or have no
-    length. `looked_at` are all occurrences so far."""
+    length; `free_days` are the free ones of whole days. `looked_at` are all occurrences so far."""
 
     spans: list[Span] = field(default_factory=list)
     free: int = 0
+    free_days: int = 0
     without_length: int = 0
     looked_at: int = 0
 
@@ -50,6 +51,7 @@ def spans_of(events: Sequence[CalendarEvent], since: float, until: float) -> Wor
             taken_out = frozenset(at for uid, at in instead if uid == event.uid)
         if not event.protects:
             found.free += 1
+            found.free_days += event.free_day
         elif _no_length(event):
             found.without_length += 1
         else:
@@ -100,7 +102,7 @@ def _begins(event: CalendarEvent, since: float, until: float) -> Iterator[tuple[
     yield event.begin, None
     yield from event.more
     longest = max(_end(event.begin, event.begin, event.lasting, alone=False) - beginning(event.begin), 0.0)
-    first = max(_utc(since - longest), datetime(1900, 1, 1)) - ASIDE
+    first = max(_utc(since - longest), EARLIEST) - ASIDE
     last = min(_utc(until), LAST) + ASIDE
     for text, written in event.rules:
         rule = _rule(text, event, first)
@@ -133,6 +135,8 @@ def _over(begin: WallTime, until: date | datetime | None) -> bool:
     """Whether an occurrence is later than its rule's UNTIL; a date there means until its end."""
     if until is None:
         return False
+    if not EARLIEST.year <= until.year < LAST.year:  # written for "no end", or for none at all
+        return until.year < EARLIEST.year
     if begin.whole_day or not isinstance(until, datetime):
         return begin.shown.date() > (until.date() if isinstance(until, datetime) else until)
     limit = until.timestamp() if until.tzinfo is not None else ending(begin.at(until))

@@ -10,7 +10,7 @@ from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.checks.traffic import balancer_reading
 from state.estate.model import Estate, HandStep, Name, ObjectName
 from state.units import counted, percent
-from state.world.balancer_parts import StickTable
+from state.world.balancer_parts import BalancerReading, StickTable
 from state.world.world import World
 
 
@@ -25,30 +25,43 @@ class Kept(CheckArgs):
 
 def kept(args: Kept, world: World, estate: Estate, now_mono: float) -> Answer:
     """So many of the entries lead to the same server at the other balancer: these people stay where they are when they
-    come by it. A table without an entry proves nothing."""
+    come by it. A table without an entry that leads to a server proves nothing."""
+    readings: list[BalancerReading] = []
     tables: list[StickTable] = []
     for name in (args.balancer, args.at):
-        found = _table(name, args.table, world, estate, now_mono)
-        if isinstance(found, Answer):
-            return found
-        tables.append(found)
+        reading = balancer_reading(name, world, estate, now_mono)
+        if isinstance(reading, Answer):
+            return reading
+        if (table := reading.tables.get(args.table)) is None:
+            return unknown(f"{name}: no table {args.table} is read; name it in stick_tables of the balancer")
+        readings.append(reading)
+        tables.append(table)
     one, other = tables
     if one.entries is None or other.entries is None:
-        many = ", ".join(counted(each.used, "entry", "entries") for each in tables)
+        many = ", ".join(counted(each.used, "entry", "entries") for each in (one, other))
         return unknown(f"table {args.table} is too large to be compared: {many}")
     if not one.entries:
-        return unknown(f"table {args.table} of {args.balancer} has no entry: there is nothing to compare")
+        leads = " that leads to a server" if one.used else ""
+        return unknown(f"table {args.table} of {args.balancer} has no entry{leads}: there is nothing to compare")
+    if swapped := _swapped(*readings):
+        return answered(False, f"servers have other names at {args.at}, and entries are by name: {swapped}")
     share = len(one.entries & other.entries) / len(one.entries)
     told = f"{args.at} knows {percent(share)} of {counted(len(one.entries), 'entry', 'entries')} of {args.balancer}"
     return answered(share * 100 >= args.percent, f"{told} in {args.table}, at least {args.percent}% is wanted")
 
 
-def _table(name: str, table: str, world: World, estate: Estate, now_mono: float) -> StickTable | Answer:
-    reading = balancer_reading(name, world, estate, now_mono)
-    if isinstance(reading, Answer):
-        return reading
-    found = reading.tables.get(table)
-    return found or unknown(f"{name}: no table {table} is read; name it in stick_tables of the balancer")
+def _swapped(here: BalancerReading, there: BalancerReading) -> str:
+    """A server that the other balancer has under another name, and under its own name another one: the slots of a
+    template are filled in the order in which each process hears of addresses. Empty where there is none."""
+    others = {(each.backend, each.name): each.address for each in there.servers.values()}
+    names: dict[tuple[str, str], set[str]] = {}
+    for each in there.servers.values():
+        names.setdefault((each.backend, each.address), set()).add(each.name)
+    for each in here.servers.values():
+        found = names.get((each.backend, each.address), set())
+        if found and each.name not in found and (each.backend, each.name) in others:
+            return f"{each.address} is {each.name} at one, {min(found)} at the other"
+    return ""
 
 
 def sticky_by_hand(args: Any, estate: Estate) -> list[HandStep]:

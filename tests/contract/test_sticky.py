@@ -50,13 +50,13 @@ ESTATE = Estate.model_validate(
 class Mesh:
     """Two processes that tell each other whom they led where."""
 
-    def __init__(self, program: Path, folder: Path, port: int) -> None:
+    def __init__(self, program: Path, folder: Path, port: int, sections: str = MESH) -> None:
         self.place = Path(tempfile.mkdtemp(dir=folder))
         self.ports = {"one": free_port(), "two": free_port()}
         self.fronts = {"one": free_port(), "two": free_port()}
         self.running: list[subprocess.Popen[bytes]] = []
         for name in self.ports:
-            text = (HEAD + MESH).format(socket=self.socket(name), front=self.fronts[name], port=port, **self.ports)
+            text = (HEAD + sections).format(socket=self.socket(name), front=self.fronts[name], port=port, **self.ports)
             (self.place / f"{name}.cfg").write_text(text)
             argv = [program, "-db", "-L", name, "-f", self.place / f"{name}.cfg"]
             quiet = subprocess.DEVNULL
@@ -157,3 +157,52 @@ def test_tables_are_names() -> None:
     for wrong in ("web; show info", "", "a b"):
         with pytest.raises(ValueError, match="stick_tables"):
             HaproxyOptions.model_validate({"kind": "haproxy", "site": "e", "socket": "/s", "stick_tables": [wrong]})
+
+
+def test_an_entry_that_leads_to_no_server_is_no_session() -> None:
+    """haproxy/haproxy#842 and #1216 are about tables that count requests, too: their entries lead nowhere."""
+    head = b"# table: web, type: string, size:100, used:3\n"
+    rows = (
+        b"0x1: key=anna use=0 exp=9 server_id=0 http_req_cnt=1 server_key=-\n"
+        b"0x2: key=bert use=0 exp=9 http_req_cnt=1\n"
+        b"0x3: key=carl use=0 exp=9 server_id=2 server_key=-\n"
+    )
+    table = entries("web", head + rows)
+    assert table.entries is not None
+    assert (table.used, len(table.entries)) == (3, 1)
+
+
+async def test_a_table_that_only_counts_proves_nothing_of_sessions(program: Path, folder: Path) -> None:
+    async with listening(healthy) as (port,):
+        text = MESH.replace(
+            "peers mesh\n  stick on req.hdr(x-session)",
+            "peers mesh store http_req_cnt\n  http-request track-sc0 req.hdr(x-session)",
+        )
+        assert text != MESH
+        mesh = Mesh(program, folder, port, text)
+        try:
+            await mesh.come("one", "anna", "bert")
+            await until(mesh.balancers["two"], lambda reading: reading.tables["web"].used == 2)
+            answer = await mesh.asked()
+            said = "table web of one has no entry that leads to a server: there is nothing to compare"
+            assert (answer.health, answer.evidence) == (Health.UNKNOWN, (said,))
+        finally:
+            mesh.end()
+
+
+async def test_slots_that_peers_fill_in_another_order_are_other_servers(program: Path, folder: Path) -> None:
+    """haproxy/haproxy#814: the slots of a template are filled as each process hears of addresses."""
+    async with listening(healthy, healthy) as (port, other):
+        mesh = Mesh(program, folder, port)
+        try:
+            for name, (first, second) in {"one": (port, other), "two": (other, port)}.items():
+                balancer = mesh.balancers[name]
+                for server, at in (("a", first), ("b", second)):
+                    await balancer.ask(f"set server web/{server} addr 127.0.0.1 port {at}", deadline=2)
+            await mesh.come("one", *(f"s{n}" for n in range(4)))
+            await until(mesh.balancers["two"], lambda reading: reading.tables["web"].used == 4)
+            answer = await mesh.asked()
+            assert answer.health is Health.FAIL
+            assert answer.evidence[0].startswith("servers have other names at two, and entries are by name: 127.0.0.1:")
+        finally:
+            mesh.end()
