@@ -130,14 +130,21 @@ class OwnStatement:
             yield session
 
 
-async def first_column(servers: Sequence[PostgresNode], query: str, *, deadline: float) -> tuple[Any, ...]:
-    """The first column of a query at the primary, in a transaction that only reads. Raises ReadFailure."""
+@asynccontextmanager
+async def queried(servers: Sequence[PostgresNode], *, deadline: float) -> AsyncIterator[Session]:
+    """A session at the primary, in a transaction that only reads, for a query of the estate. Raises ReadFailure."""
     async with (
         _reads("the query", deadline),
         at_primary(servers, None, deadline=deadline * SHARE, read_only=True) as session,
         session.transaction(readonly=True),
     ):
         await session.execute("select pg_catalog.set_config('statement_timeout', $1, true)", f"{deadline * 1000:.0f}")
+        yield session
+
+
+async def first_column(servers: Sequence[PostgresNode], query: str, *, deadline: float) -> tuple[Any, ...]:
+    """The first column of a query at the primary, in a transaction that only reads. Raises ReadFailure."""
+    async with queried(servers, deadline=deadline) as session:
         rows = await session.fetch(query)
     if len(rows) > MOST_ROWS:
         raise ReadFailure(Trouble.ERROR, f"{len(rows)} rows, more than {MOST_ROWS}")
