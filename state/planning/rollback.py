@@ -128,13 +128,13 @@ def _steps(
     yield _check("fits", "release.fits", fits, title, 20.0, "stop")
     if chosen.way in TURNS:
         assert service.traffic is not None, "a colour is one of a backend"
+        gate = _check("", "release.fits", fits, title, 20.0, "undo")
         if ramp:
-            gate = _check("", "release.fits", fits, title, 20.0, "undo")
             yield from _ramp(service.traffic.backend, chosen.to, release.version, gate)
         elif chosen.way is Way.FLIP:
-            yield from _flips(service.traffic.backend, chosen.to, release.version)
+            yield from _flips(service.traffic.backend, chosen.to, release.version, gate)
         else:
-            yield from _routes(name, chosen.to, release.version)
+            yield from _routes(name, chosen.to, release.version, gate)
     else:
         entry = service.releases
         assert entry is not None, "there is a way"
@@ -150,6 +150,7 @@ def _steps(
     title = f"{name} is within its objectives, ten times in a row"
     healthy = _check("healthy", "service.healthy", {"service": name}, title, 120.0, "pause", samples=10, every=2.0)
     yield healthy
+    yield _check("still-fits", "release.fits", fits, f"{release.version} still fits the schema", 20.0, "pause")
 
 
 def _schema_first(name: str, chosen: WayBack, verdict: ReleasesVerdict, estate: Estate) -> Iterator[PlannedStep]:
@@ -170,9 +171,11 @@ def _schema_first(name: str, chosen: WayBack, verdict: ReleasesVerdict, estate: 
     yield _check("schema-at", "schema.at", at, f"The schema of {name} is at {version}", 30.0, "pause", samples=2)
 
 
-def _flips(backend: str, to: Mapping[str, str], version: str) -> Iterator[PlannedStep]:
-    """One balancer after the other, each proven before the next."""
-    for balancer, colour in to.items():
+def _flips(backend: str, to: Mapping[str, str], version: str, gate: PlannedStep) -> Iterator[PlannedStep]:
+    """One balancer after the other, each proven before the next, which waits until the release still fits."""
+    for index, (balancer, colour) in enumerate(to.items()):
+        if index:
+            yield replace(gate, id=f"{balancer}.fits")
         place = {"balancer": balancer, "backend": backend}
         flip = {**place, "to": colour}
         yield _change(f"{balancer}.flip", FLIP, flip, f"Flip {balancer} to {colour} ({version})", 30.0, "undo")
@@ -181,9 +184,12 @@ def _flips(backend: str, to: Mapping[str, str], version: str) -> Iterator[Planne
         yield _check(f"{balancer}.active", "backend.active", active, title, 20.0, "undo", samples=3)
 
 
-def _routes(service: str, to: Mapping[str, str], version: str) -> Iterator[PlannedStep]:
-    """The entry of the map at one balancer after the other; each is read back in the map and by a look-up."""
-    for balancer, colour in to.items():
+def _routes(service: str, to: Mapping[str, str], version: str, gate: PlannedStep) -> Iterator[PlannedStep]:
+    """The entry of the map at one balancer after the other; each is read back in the map and by a look-up, and the
+    release must still fit before the next."""
+    for index, (balancer, colour) in enumerate(to.items()):
+        if index:
+            yield replace(gate, id=f"{balancer}.fits")
         route = {"balancer": balancer, "service": service, "to": colour}
         yield _change(f"{balancer}.route", ROUTE, route, f"Lead {balancer} to {colour} ({version})", 30.0, "undo")
 

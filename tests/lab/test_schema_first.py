@@ -24,7 +24,17 @@ from tests.support.real_engine import RealEngine, until
 
 V41, V42 = (digest_of("checkout", release) for release in ("v41", "v42"))
 SCHEMA_FIRST = ["undoable", "schema", "schema-at"]
-THEN = ["fits", "edge-east.flip", "edge-east.active", "edge-west.flip", "edge-west.active", "runs", "healthy"]
+THEN = [
+    "fits",
+    "edge-east.flip",
+    "edge-east.active",
+    "edge-west.fits",
+    "edge-west.flip",
+    "edge-west.active",
+    "runs",
+    "healthy",
+    "still-fits",
+]
 
 
 async def row(engine: RealEngine, digest: str) -> ReleaseRow | None:

@@ -32,14 +32,23 @@ class Silence:
 
 class Migrator:
     """Migrates the schema of a site. Fulfils CanRunCommand. `arrives` tells whether what is sent has an effect,
-    `answers` whether anybody says so; `lies`: the schema stays and the reading command says it was moved."""
+    `answers` whether anybody says so; `lies`: the schema stays and the reading command says it was moved; `third`:
+    the version that it leaves whatever it was asked for."""
 
     name = "commands/migrate-down"
 
     def __init__(
-        self, site: ReleaseSite, *, arrives: bool = True, answers: bool = True, reads: bool = True, lies: bool = False
+        self,
+        site: ReleaseSite,
+        *,
+        arrives: bool = True,
+        answers: bool = True,
+        reads: bool = True,
+        lies: bool = False,
+        third: str = "",
     ) -> None:
         self._site, self.arrives, self.answers, self.reads, self.lies = site, arrives, answers, reads, lies
+        self.third = third
         self.ran: list[tuple[str, ...]] = []
 
     def output(self) -> Output:
@@ -51,7 +60,7 @@ class Migrator:
     async def run(self, argv: Sequence[str], output: Output, *, effect: str, deadline: float) -> Receipt:
         self.ran.append(tuple(argv))
         if self.arrives and not self.lies:
-            self._site.schema(argv[1])
+            self._site.schema(self.third or argv[1])
         if not self.answers:
             raise EffectUnknown("the connection was lost", "lost", over=True)
         return Receipt("0" if self.arrives else "1", "exit code")
@@ -75,7 +84,7 @@ async def migrating_site(
     store: JournalStore | None = None,
     balancer: Servers | None = None,
     schema: str = "11",
-    **manner: bool,
+    **manner: Any,
 ) -> AsyncIterator[tuple[ReleaseSite, Migrator]]:
     """A site whose schema is at 11: v1 runs on 9 and 10, v2, which serves, on 10 and 11. `undo` is how the estate
     undoes what migrates down; `down` changes that entry."""

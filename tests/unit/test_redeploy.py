@@ -92,7 +92,7 @@ async def test_it_is_deployed_by_its_digest_and_proven_by_every_instance() -> No
         assert await site.ended(accepted.run, 200) == "done"
         assert made[0].ran == [("deploy", digest(1))]
         steps = [s.step.id for s in site.engine.history.runs[accepted.run].all_steps()]
-        assert steps == ["fits", "deploy", "runs", "healthy"]
+        assert steps == ["fits", "deploy", "runs", "healthy", "still-fits"]
         assert site.view.releases[f"shop/{digest(1)}"].standing is ReleaseStanding.SERVES
 
 

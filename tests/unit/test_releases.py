@@ -109,7 +109,7 @@ async def test_a_bad_release_goes_back_with_one_card_and_is_proven_by_the_instan
         assert await site.ended(accepted.run, 200) == "done"
         assert await site.weights() == {"blue": 100, "green": 0}
         steps = {s.step.id: s.state.value for s in site.engine.history.runs[accepted.run].all_steps()}
-        assert list(steps) == ["fits", "edge.flip", "edge.active", "runs", "healthy"]
+        assert list(steps) == ["fits", "edge.flip", "edge.active", "runs", "healthy", "still-fits"]
         assert set(steps.values()) == {"done"}
         assert standing(site, 1) is ReleaseStanding.SERVES
         assert standing(site, 2) is ReleaseStanding.NEWER

@@ -20,7 +20,7 @@ from tests.unit.test_releases import facts, standing
 
 pytestmark = pytest.mark.virtual_time
 MIGRATED = ("undoable", "schema", "schema-at")
-AFTER = ("fits", "edge.flip", "edge.active", "runs", "healthy")
+AFTER = ("fits", "edge.flip", "edge.active", "runs", "healthy", "still-fits")
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -153,6 +153,29 @@ async def test_an_engine_that_ends_after_the_schema_goes_on_with_the_traffic_and
         assert await again.ended(run, 200) == "done"
         assert (len(migrator.ran), second.ran) == (1, [])
         assert await again.weights() == {"blue": 100, "green": 0}
+
+
+@pytest.mark.parametrize("moved_to", ["11", "12", None])
+async def test_a_schema_that_moves_after_the_traffic_is_no_verified_way_back(moved_to: str | None) -> None:
+    async with migrating_site() as (site, migrator):
+        await offered(site)
+        run = (await site.submit(await site.preview(PlanRollback("shop")))).run
+        await until(lambda: states(site, run).get("edge.active") == "done")
+        site.schema(moved_to)
+        assert await site.ended(run, 300) == "paused"
+        assert states(site, run)["still-fits"] == "failed"
+        assert len(migrator.ran) == 1
+
+
+@pytest.mark.parametrize("third", ["8", "12", "x"])
+async def test_a_migration_that_leaves_a_third_version_stops_the_run_before_the_traffic(third: str) -> None:
+    async with migrating_site(third=third) as (site, migrator):
+        await offered(site)
+        run = (await site.submit(await site.preview(PlanRollback("shop")))).run
+        assert await site.ended(run, 60) == "paused"
+        assert states(site, run)["schema"] == "not-done"
+        assert await site.weights() == {"blue": 0, "green": 100}
+        assert len(migrator.ran) == 1
 
 
 async def test_what_serves_and_what_is_there_are_asked_again_before_the_schema_moves() -> None:
