@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from adapters.calendars.events import events_in
+from adapters.calendars.events import UNREADABLE, events_in
 from adapters.calendars.scan import MOST_BYTES, UnfitCalendar, pieces
 from adapters.calendars.spans import spans_of
 from state.host.regular import opened
@@ -31,6 +31,8 @@ def answer(path: Path, zone: str, named: str, since: float, until: float) -> dic
         found = spans_of(list(events_in(pieces(raw), ZoneInfo(zone), named)), since, until)
     except UnfitCalendar as unfit:
         return {"problem": [unfit.line, unfit.expected, unfit.found]}
+    except UNREADABLE as error:  # a time that only together with another one is too late or too early
+        return {"problem": [0, "a calendar whose times can be worked out", str(error)]}
     except OSError as error:
         return {"problem": [0, "a file that can be read", (error.strerror or "it cannot be read").lower()]}
     titles = {span.title: None for span in found.spans}

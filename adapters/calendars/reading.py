@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from adapters.calendars.scan import MOST_BYTES
+from adapters.calendars.scan import MOST_BYTES, QUOTED
 from adapters.confined.run import run_confined
 from state.errors import ConfigError, Problem
 from state.estate.calendars import AHEAD, BEHIND, CalendarTimes, Span, calendar_times
@@ -48,12 +48,26 @@ def read_calendar(
     if done.code != 0 or len(done.output) > MOST_OUTPUT:
         expected = "a calendar that the reader understands with the memory it may take"
         raise _problem(path, 0, expected, f"it ended with {done.code}")
-    found = json.loads(done.output)
-    if "problem" in found:
-        line, expected, was = found["problem"]
-        raise _problem(path, line, expected, was)
-    spans = [Span(start, end, found["titles"][place]) for start, end, place in found["spans"]]
-    return calendar_times(path.name, found["digest"], found["written"], (since, until), spans, _left_out(found))
+    return times_told(path, done.output, since, until)
+
+
+def times_told(path: Path, output: bytes, since: float, until: float) -> CalendarTimes:
+    """What the reader said of a file. Raises ConfigError for what it told is wrong, and for what is no answer."""
+    try:
+        found = json.loads(output, parse_constant=_no_time)
+        if "problem" in found:
+            line, expected, was = found["problem"]
+            raise _problem(path, int(line), expected, was)
+        spans = [Span(float(start), float(end), str(found["titles"][place])) for start, end, place in found["spans"]]
+        known = since, until
+        return calendar_times(path.name, str(found["digest"]), float(found["written"]), known, spans, _left_out(found))
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise _problem(path, 0, "an answer of the reader of calendars", f"{output[:QUOTED]!r}") from error
+
+
+def _no_time(name: str) -> float:
+    """NaN and the endless ones are before and after nothing: a window with them would never be open."""
+    raise ValueError(name)
 
 
 def _left_out(found: dict[str, Any]) -> str:

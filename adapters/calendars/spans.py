@@ -139,7 +139,7 @@ def _over(begin: WallTime, until: date | datetime | None) -> bool:
         return until.year < EARLIEST.year
     if begin.whole_day or not isinstance(until, datetime):
         return begin.shown.date() > (until.date() if isinstance(until, datetime) else until)
-    limit = until.timestamp() if until.tzinfo is not None else ending(begin.at(until))
+    limit = until.timestamp() if until.tzinfo is not None else ending(begin.at(min(max(until, EARLIEST), LAST)))
     return beginning(begin) > limit
 
 

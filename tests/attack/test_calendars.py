@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.calendars.reading import CPU_SECONDS, read_calendar
+from adapters.calendars.reading import CPU_SECONDS, read_calendar, times_told
 from adapters.calendars.scan import DEEPEST, MOST_BYTES, MOST_EVENTS
 from adapters.calendars.spans import MOST_TIMES
 from state.errors import ConfigError, Problem
@@ -77,6 +77,28 @@ def test_what_began_long_ago_or_lasts_long_is_no_limit(tmp_path: Path) -> None:
     open_one = found.open_at(NOW)
     assert open_one is not None
     assert open_one.end - open_one.start >= 900 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("until", "times"),
+    [("99991231T235959", 402), ("99991231T235959Z", 402), ("99991231", 402), ("00010101T000000", 0), ("00010101", 0)],
+)
+def test_a_rule_until_the_end_of_all_years_has_no_end(tmp_path: Path, until: str, times: int) -> None:
+    """Many programs write "for ever" so; DTSTART itself counts whatever the rule says."""
+    file = tmp_path / "good.ics"
+    file.write_bytes(calendar(ONE.format(f"RRULE:FREQ=DAILY;UNTIL={until}\n").replace("20261201", "20261126")))
+    assert len(read_calendar(file, "Europe/Berlin", "", NOW).spans) == times
+
+
+ANSWERS = (b"", b"Traceback", b"[]", b"null", b"{}", b'{"spans": 1}', b'{"problem": []}', b'{"problem": ["x", 1, 2]}')
+CROOKED = b'{"titles": [], "spans": [[1, 2, 0]], "digest": "", "written": 0, "free": 0, "without_length": 0}'
+ENDLESS = CROOKED.replace(b"[1, 2", b"[NaN, Infinity").replace(b": []", b': ["a"]')
+
+
+@pytest.mark.parametrize("output", [*ANSWERS, CROOKED, CROOKED.replace(b"[1,", b"[null,"), ENDLESS, b"[" * 100_000])
+def test_a_reader_that_answers_something_else_has_told_nothing(tmp_path: Path, output: bytes) -> None:
+    with pytest.raises(ConfigError, match="an answer of the reader of calendars"):
+        times_told(tmp_path / "a.ics", output, 0.0, 1.0)
 
 
 def test_letters_folded_in_their_middle_and_a_mark_at_the_beginning_are_read(tmp_path: Path) -> None:
