@@ -11,6 +11,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.rdtypes.svcbbase
 import dns.tsig
 
 from adapters.context import split_address
@@ -22,6 +23,8 @@ from state.world.record_sets import SETTABLE, NameState, RecordSet
 EXISTS = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
 UNCOUNTED = frozenset({"RRSIG", "NSEC", "NSEC3", "HINFO", *SETTABLE})
 """Types that say nothing about what else a name has: signatures, and what stands for a refused ANY (RFC 8482)."""
+
+HINTS = (dns.rdtypes.svcbbase.ParamKey.IPV4HINT, dns.rdtypes.svcbbase.ParamKey.IPV6HINT)
 
 
 class NameQueries:
@@ -51,8 +54,9 @@ class NameQueries:
         if not delegated and not all(each.flags & dns.flags.AA for each in answers[: len(SETTABLE)]):
             raise ReadFailure(Trouble.ERROR, f"{self.server} is not authoritative for {record} of {self.zone}")
         kinds_here = {dns.rdatatype.to_text(rrset.rdtype) for rrset in answers[-1].answer if rrset.name == name}
+        other = tuple(sorted(kinds_here - UNCOUNTED))
         return NameState(
-            self.server, serial, negative, {} if delegated else sets, tuple(sorted(kinds_here - UNCOUNTED)), delegated
+            self.server, serial, negative, {} if delegated else sets, other, delegated, hints_of(answers[-1], name)
         )
 
     async def _below(self, name: dns.name.Name, deadline: float) -> tuple[str, ...]:
@@ -127,6 +131,13 @@ def set_of(answer: dns.message.Message, name: dns.name.Name, kind: str) -> Recor
         if rrset.rdtype == wanted and rrset.name == name:
             return RecordSet(kind, int(rrset.ttl), tuple(sorted(spelt(kind, each) for each in rrset)))
     return None
+
+
+def hints_of(answer: dns.message.Message, name: dns.name.Name) -> tuple[str, ...]:
+    """The addresses in the HTTPS records of a name."""
+    sets = (each for each in answer.answer if each.rdtype == dns.rdatatype.HTTPS and each.name == name)
+    given = (row.params.get(key) for rrset in sets for row in rrset for key in HINTS)
+    return tuple(sorted({address for each in given if each is not None for address in each.addresses}))
 
 
 def referred(answer: dns.message.Message, origin: dns.name.Name) -> tuple[str, ...]:

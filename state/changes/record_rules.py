@@ -92,6 +92,11 @@ def _answer_left(answered: Sets, left: Sets, args: SetRecordsArgs) -> Verdict:
     return "answer-left", True, "it answers afterwards" if left else "it has no answer afterwards", ""
 
 
+def values_of(sets: Sets) -> set[str]:
+    """All addresses of a name."""
+    return {value for kind in ADDRESSES if kind in sets for value in sets[kind].values}
+
+
 def warnings_of(look: NameLook, answered: Sets, after: Sets, whole: str, wait: int) -> tuple[CardWarning, ...]:
     """What else follows: caches, the family that stays, wildcards that end, what the server says of itself."""
     said: list[str] = []
@@ -109,6 +114,11 @@ def warnings_of(look: NameLook, answered: Sets, after: Sets, whole: str, wait: i
         f"{each.name} is answered by {each.wildcard} now ({each.type} {', '.join(each.values)}) and will not be"
         for each in look.shaded
     ]
+    gone = values_of(answered) - values_of(after)
+    if hinted := [each for each in look.state.hints if each in gone]:
+        said.append(
+            f"its HTTPS record has {', '.join(hinted)} in it too (ipv4hint, ipv6hint): some clients still go there"
+        )
     if answered and not after:
         said.append("the name has no record of its own afterwards")
     return tuple(CardWarning(WarningKind.EFFECT, whole, message) for message in (*said, *look.notes))

@@ -36,7 +36,8 @@ class NameState:
     """What one server answers for one name, with authority.
 
     `negative` is the seconds for which "there is none" may be kept (RFC 2308 5). `other` are the types besides those
-    that can be changed here. `delegated`: the servers that answer for it in place of this one.
+    that can be changed here. `delegated`: the servers that answer for it in place of this one. `hints`: the addresses
+    that its HTTPS records have in them, to which a client may go before it asks for addresses (RFC 9460 7.3).
     """
 
     server: str
@@ -45,6 +46,7 @@ class NameState:
     sets: Sets
     other: tuple[str, ...] = ()
     delegated: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from tests.contract.dns_zones import (
 from tests.contract.named import running_named
 from tests.contract.pdns import RunningPdns, rrset, running_pdns
 
+HINTED = "its HTTPS record has 10.1.0.10 in it too (ipv4hint, ipv6hint): some clients still go there"
+
 
 @pytest.fixture
 def pdns() -> Iterator[RunningPdns]:
@@ -116,3 +118,25 @@ async def test_an_alias_without_a_final_dot_is_taken_by_the_api(context: Adapter
     assert (await rows(pdns.port, "www", "CNAME"))[1] == ["target.example.org."]
     assert (await api_acting(context, pdns).undone(card)).finding is Finding.DONE
     assert (await rows(pdns.port, "www", "A"))[1] == ["10.1.0.10"]
+
+
+async def test_an_https_record_that_still_has_the_address_is_told_at_bind(context: AdapterContext) -> None:
+    """timothymiller/cloudflare-ddns#107: the hints kept the former address; it may be the site that was left."""
+    keep_secret(context)
+    hinted = RECORDS + "www HTTPS 1 . alpn=h2 ipv4hint=10.1.0.10,10.2.0.10 ipv6hint=2001:db8::10\n"
+    with running_named(BIND, hinted, key=SECRET) as port:
+        acting = Acting(zone_of(context, options(port)), estate_of(options(port)))
+        card, found = await acting.done("www", a=["10.2.0.10"])
+        assert found.finding is Finding.DONE, found.evidence
+        assert HINTED in [each.message for each in card.warnings]
+        stays = await acting.card("www", a=["10.2.0.10", "10.3.0.10"])
+        assert not [each for each in stays.warnings if "HTTPS" in each.message], "what stays harms nobody"
+
+
+async def test_an_https_record_that_still_has_the_address_is_told_by_the_api(
+    context: AdapterContext, pdns: RunningPdns
+) -> None:
+    """TechnitiumSoftware/DnsServer#947, PowerDNS/pdns#10258: hints that follow nobody."""
+    pdns.patch(rrset("www", "A", 60, "10.1.0.10", "10.2.0.10"), rrset("www", "HTTPS", 60, "1 . ipv4hint=10.1.0.10"))
+    card = await api_acting(context, pdns).card("www", a=["10.2.0.10"])
+    assert HINTED in [each.message for each in card.warnings]

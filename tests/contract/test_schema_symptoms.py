@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,10 @@ GOLANG = "create table schema_migrations (version bigint not null primary key, d
 FLYWAY = (
     "create table flyway_schema_history (installed_rank int primary key, version varchar(50), success boolean not null)"
 )
+FLYWAY_WHOLE = """create table flyway_schema_history (
+    installed_rank int primary key, version varchar(50), type varchar(20) not null, success boolean not null)"""
 RAILS = "create table schema_migrations (version varchar not null primary key)"
+TABLES = ("schema_migrations", "flyway_schema_history", "django_migrations", "alembic_version", "goose_db_version")
 NEWEST = "select version from flyway_schema_history order by installed_rank desc limit 1"
 
 
@@ -26,17 +31,9 @@ def asked(pair: Pair) -> Callable[..., SchemaSource]:
     """A database whose tables are made by these statements, and the source that asks it."""
 
     def made(query: str, *statements: str) -> SchemaSource:
-        gone = (
-            "drop table if exists schema_migrations",
-            "drop table if exists flyway_schema_history",
-            "drop schema if exists app cascade",
-        )
-        names = [name for name in ("schema_migrations", "flyway_schema_history") if any(name in s for s in statements)]
-        for sql in (
-            *gone,
-            *statements,
-            *(f"grant select on {name} to recovery" for name in names if "app." not in query),
-        ):
+        gone = [f"drop table if exists {table}" for table in TABLES]
+        given = [f"grant select on {table} to recovery" for table in TABLES if any(table in s for s in statements)]
+        for sql in (*gone, *statements, *given):
             pair.psql(pair.primary, sql)
         access = Access("recovery", "postgres", Secret(PASSWORD))
         servers = [PostgresNode(f"n{port}", "127.0.0.1", port, access) for port in (pair.standby, pair.primary)]
@@ -110,3 +107,52 @@ async def test_two_heads_hashes_and_nothing_are_no_version(
     """sqlalchemy/alembic#765, #660: two heads are no version, and hashes have no order."""
     with pytest.raises(ReadFailure, match=said):
         await version(asked(query))
+
+
+DOCS = Path(__file__).parents[2] / "docs/releases.md"
+QUERIES = dict(
+    re.findall(r"^\| (\w[\w-]*)[^|\n]{0,60} \| `(select [^`\n]{1,400})` \|$", DOCS.read_text(), re.MULTILINE)
+)
+TOOLS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "golang-migrate": {"12": (GOLANG, "insert into schema_migrations values (12, false)")},
+    "Rails": {"10": (RAILS, "insert into schema_migrations values ('9'), ('10')")},
+    "Django": {
+        "12": (
+            "create table django_migrations (id serial, app varchar, name varchar)",
+            "insert into django_migrations (app, name) values ('shop', '0009_a'), ('shop', '0012_b'), ('x', '0099_c')",
+        )
+    },
+    "Alembic": {
+        "12": ("create table alembic_version (version_num varchar(32))", "insert into alembic_version values ('0012')")
+    },
+    # pressly/goose writes a row for each way, and a way back is a later row of the same version
+    "goose": {
+        "2": (
+            "create table goose_db_version (id serial, version_id bigint, is_applied boolean)",
+            "insert into goose_db_version (version_id, is_applied) values (1, true), (2, true), (3, true), (3, false)",
+        )
+    },
+    # flyway/flyway#1457: applied out of order; #3480, #2288: what was undone stays in the history
+    "Flyway": {
+        "1.10": (
+            FLYWAY_WHOLE,
+            "insert into flyway_schema_history values (1, null, 'SCHEMA', true), (2, '1.9', 'SQL', true), "
+            "(3, '1.10', 'SQL', true), (4, '1.8', 'SQL', true), (5, '1.11', 'SQL', true), "
+            "(6, '1.11', 'UNDO_SQL', true)",
+        ),
+        "1.11": (
+            FLYWAY_WHOLE,
+            "insert into flyway_schema_history values (1, '1.9', 'SQL', true), (2, '1.11', 'SQL', true), "
+            "(3, '1.11', 'UNDO_SQL', true), (4, '1.11', 'SQL', true), (5, '1.10', 'SQL', true)",
+        ),
+    },
+}
+
+
+def test_each_documented_query_is_run() -> None:
+    assert set(QUERIES) == set(TOOLS)
+
+
+@pytest.mark.parametrize(("tool", "wanted"), [(tool, wanted) for tool, found in TOOLS.items() for wanted in found])
+async def test_what_the_documents_ask_of_each_tool(asked: Callable[..., SchemaSource], tool: str, wanted: str) -> None:
+    assert await version(asked(QUERIES[tool], *TOOLS[tool][wanted])) == wanted
