@@ -32,6 +32,7 @@ RULES: Mapping[ReasonKind, str] = {
     ReasonKind.NEED: "release-need",
     ReasonKind.RUNS: "release-runs",
     ReasonKind.NOW: "release-now",
+    ReasonKind.LEFT: "release-left",
 }
 """The rule that a reason is told under."""
 COMMAND = "command.run"
@@ -144,7 +145,7 @@ def _steps(
         args = {"command": entry.redeploy, "args": {key: value for key, value in known.items() if key in params}}
         timeout = estate.commands[entry.redeploy].timeout
         yield _change("deploy", COMMAND, args, f"Deploy {release.label} again", timeout, "pause")
-    running = {"service": name, "digest": release.digest}
+    running = {"service": name, "digest": release.digest, "leaves": list(verdict.truth.running)}
     title = f"Every instance with traffic runs {release.version}, by its own word"
     yield _check("runs", "release.running", running, title, 60.0, "pause", samples=3)
     title = f"{name} is within its objectives, ten times in a row"

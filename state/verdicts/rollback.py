@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from state.api.views.releases import ReasonKind, ReleaseReason, ReleaseStanding, Way
 from state.health import Health
+from state.units import utc_date
 from state.verdicts.instances import SchemaFinding, fit
 from state.verdicts.schema_undo import SchemaUndoing, schema_back
 from state.world.release_parts import Release, schema_key
@@ -118,7 +119,7 @@ def _judged(release: Release, facts: RollbackFacts, newest: int | None, *, open_
     needs = (*facts.needs, *release.needs)
     back = schema_back(release, later, facts.schema, facts.undoing)
     about = schema_reasons(release, facts.schema) if back is None else back.reasons
-    reasons = (runs, *about, *held_against(later, facts.schema, needs, facts.checks))
+    reasons = (runs, *about, *held_against(later, facts.schema, needs, facts.checks), *_left(release))
     found = {each.health for each in reasons}
     standing = ReleaseStanding.OFFERED
     if found != {Health.PASS}:
@@ -146,6 +147,13 @@ def held_against(
 ) -> tuple[ReleaseReason, ...]:
     """Everything but what runs it and its schema: what later releases say, and the checks that must pass."""
     return (*(reason for each in later for reason in _of_later(each, schema)), *_of_needs(needs, checks))
+
+
+def _left(release: Release) -> Iterator[ReleaseReason]:
+    """That people went back from it, which proves nothing: it comes after the others, and the card says it."""
+    if release.left_in:
+        fact = f"{release.left_in} went back from it at {utc_date(release.left_at)}: it comes after the others"
+        yield ReleaseReason(ReasonKind.LEFT, Health.PASS, fact)
 
 
 def schema_reasons(release: Release, schema: SchemaFinding) -> tuple[ReleaseReason, ...]:
@@ -215,8 +223,8 @@ def _fails_first(reason: ReleaseReason) -> int:
 PLACES = tuple(ReleaseStanding(name) for name in ("offered", "unknown", "blocked", "serves", "newer"))
 
 
-def _place(candidate: WayBack) -> tuple[int, bool, bool, int]:
-    """Those that are offered first; those that leave the schema as it is before others, a flip before a deployment; of
-    equal ones the newest, which changes least."""
-    undone, deployed = bool(candidate.schema_to), candidate.way not in TURNS
-    return PLACES.index(candidate.standing), undone, deployed, -candidate.release.order
+def _place(candidate: WayBack) -> tuple[int, bool, bool, bool, int]:
+    """Those that are offered first; those that nobody went back from before others, then those that leave the schema as
+    it is, a flip before a deployment; of equal ones the newest, which changes least."""
+    left, undone, deployed = bool(candidate.release.left_in), bool(candidate.schema_to), candidate.way not in TURNS
+    return PLACES.index(candidate.standing), left, undone, deployed, -candidate.release.order

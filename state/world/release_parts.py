@@ -42,7 +42,8 @@ class Release:
     empty: not declared. `reversible_until`: the newest version of the schema at which going back from this release
     loses nothing. `blockers` are why nobody goes back from it; `needs` are checks of the estate that must pass for it
     to run, such as the version of somebody else's API. `order` is the journal entry that
-    recorded it first: it grows with each release; `at` is its time, epoch seconds.
+    recorded it first: it grows with each release; `at` is its time, epoch seconds. `left_in` is the newest run that
+    went back from it, `left_at` when that began; empty: none did.
     """
 
     service: str
@@ -58,6 +59,8 @@ class Release:
     order: int = 0
     at: float = 0.0
     actor: str = ""
+    left_in: str = ""
+    left_at: float = 0.0
 
     @property
     def label(self) -> str:

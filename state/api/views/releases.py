@@ -32,7 +32,8 @@ class Way(StrEnum):
 
 class ReasonKind(StrEnum):
     """What a reason is about: the range of schemas, what undoes the migrations after it, the marker of a release, what
-    a later release says against it, a check that must pass, what would run it, and what serves now."""
+    a later release says against it, a check that must pass, what would run it, what serves now, and that people went
+    back from it."""
 
     SCHEMA = "schema"
     UNDO = "undo"
@@ -41,6 +42,7 @@ class ReasonKind(StrEnum):
     NEED = "need"
     RUNS = "runs"
     NOW = "now"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True)
