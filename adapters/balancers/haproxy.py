@@ -29,6 +29,7 @@ from adapters.balancers.haproxy_process import (
     old_workers,
     parent_of,
     process_info,
+    runs_here,
     text_of,
 )
 from adapters.context import AdapterContext
@@ -181,7 +182,9 @@ class HAProxy:
     def _leaving(self, info: dict[str, str]) -> int | None:
         """How many processes that a reload left behind serve on. Counted where HAProxy runs on this machine; elsewhere
         none does once the one that answers is older than they are let live."""
-        found = old_workers(self._pid) if self.direct else None
+        local = self._via is None and isinstance(self._api.place, str)
+        here = self.direct or (local and runs_here(self._pid, self._listener, alive(info)))
+        found = old_workers(self._pid) if here else None
         gone = self._ends is not None and math.inf > alive(info) > self._ends + LOADING
         return 0 if found is None and gone else found
 

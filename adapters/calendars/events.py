@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +106,7 @@ def events_in(found: Sequence[Piece], own: tzinfo, named: str) -> Iterator[Calen
     theirs. Raises UnfitCalendar for one of these that cannot be understood."""
     zones = Zones(own, _defined(found))
     parsed = [(piece, _parsed(piece)) for piece in found if piece.kind == "VEVENT"]
-    wanted = named.casefold()
+    wanted = folded(named)
     kept = {_text(event, "UID", piece.line) for piece, event in parsed if _about(event, wanted)} - {""}
     for piece, event in parsed:
         about = _about(event, wanted)
@@ -140,14 +142,24 @@ def _defined(found: Sequence[Piece]) -> Mapping[str, Piece]:
 
 
 def _tzid(piece: Piece) -> str:
+    """Its name as parameters have it: those have no escapes (RFC 5545 3.1, 3.3.11)."""
     lines = (line for line in piece.text.split("\r\n") if line.upper().startswith("TZID"))
-    return next((line.partition(":")[2].strip() for line in lines), "")
+    name = next((line.partition(":")[2].strip() for line in lines), "")
+    return re.sub(r"\\([\\;,])", r"\1", name)
 
 
 def _about(event: ParsedEvent, wanted: str) -> bool:
     """Whether its title has a text in it. One that cannot be read is left out by none: it is refused later."""
     title = event.get("SUMMARY", "")
-    return isinstance(title, vBroken | list) or wanted in str(title).casefold()
+    return isinstance(title, vBroken | list) or wanted in folded(str(title))
+
+
+def folded(text: str) -> str:
+    """A text as people read it: programs write the same letters in several ways (composed or not, with spaces that do
+    not break, marks that are not seen). What looks the same must not be left out."""
+    letters = unicodedata.normalize("NFKD", text).casefold()
+    seen = (each for each in unicodedata.normalize("NFKD", letters) if unicodedata.category(each) not in ("Mn", "Cf"))
+    return " ".join("".join(seen).split())
 
 
 def _event(event: ParsedEvent, line: int, zones: Zones, about: bool) -> CalendarEvent:

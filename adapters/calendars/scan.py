@@ -17,6 +17,8 @@ DEEPEST = 8
 """Components inside one another."""
 OUTER = "VCALENDAR"
 TAKEN = ("VEVENT", "VTIMEZONE")
+UNREAD = ("VFREEBUSY", "VAVAILABILITY")
+"""Components that say when somebody is busy, without an event."""
 QUOTED = 60
 """So many characters of a line are quoted."""
 
@@ -108,6 +110,8 @@ def _opened(kind: str, stack: list[_Open], begun: Counter[str], line: int) -> _O
     if (kind == OUTER) != (not stack):
         around = f"inside {stack[-1].kind[:QUOTED]} of line {stack[-1].line}" if stack else "outside a calendar"
         raise UnfitCalendar(line, "events inside BEGIN:VCALENDAR … END:VCALENDAR", f"{kind[:QUOTED]} {around}")
+    if kind in UNREAD:
+        raise UnfitCalendar(line, "events: times of free and busy are not read", kind)
     if kind == "VEVENT" and stack[-1].kind != OUTER:
         raise UnfitCalendar(line, f"END:{stack[-1].kind[:QUOTED]} of line {stack[-1].line}", "BEGIN:VEVENT")
     if len(stack) >= DEEPEST:

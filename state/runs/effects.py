@@ -326,9 +326,10 @@ class Effects:
             message, evidence = "already done; nothing was sent", _shortened(found.evidence)
             await self._record(run, step, StepEnded(StepState.DONE, message, evidence, found=found.leaves))
         else:
-            await self._end(
-                run, step, StepState.FAILED, "nothing was sent: the target changed while it was read", found.evidence
-            )
+            why = "the target changed while it was read"
+            if found.finding is not Finding.NOT_DONE:
+                why = f"it was so already when it was read, and is not proven: {'; '.join(found.evidence[:1])}"
+            await self._end(run, step, StepState.FAILED, f"nothing was sent: {why}", found.evidence)
 
     async def _end(
         self, run: Run, step: StepRun, state: StepState, message: str, evidence: tuple[str, ...] = ()

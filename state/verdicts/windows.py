@@ -109,7 +109,7 @@ def dates(windows: Mapping[str, WindowEntry], wall: float) -> tuple[str, ...]:
             now = following.start
         is_open = open_now(name, entry, wall)
         first = [f"open now: {is_open.title}, {is_open.local}"] if is_open is not None else []
-        found.append(f"windows.{name}: {'; '.join([*first, *(told or [_none_comes(entry)])])}{_left_out(entry)}")
+        found.append(f"windows.{name}: {'; '.join([*first, *(told or [_none_comes(entry)])])}{_of_file(entry)}")
     return tuple(found)
 
 
@@ -117,8 +117,12 @@ def _none_comes(entry: WindowEntry) -> str:
     return "never again" if entry.calendar is None else f"none until {utc_date(entry.times.until)}"
 
 
-def _left_out(entry: WindowEntry) -> str:
-    return f" (protects nothing: {entry.times.left_out})" if entry.calendar is not None and entry.times.left_out else ""
+def _of_file(entry: WindowEntry) -> str:
+    """Of which day the file is, as nobody may fetch it any more, and what in it protects nothing."""
+    if entry.calendar is None:
+        return ""
+    nothing = f"; protects nothing: {entry.times.left_out}" if entry.times.left_out else ""
+    return f" (file of {utc_date(entry.times.written)[:10]}{nothing})"
 
 
 def _of_calendar(name: str, entry: WindowEntry, span: Span | None) -> Occurrence | None:

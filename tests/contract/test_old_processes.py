@@ -4,6 +4,9 @@ one may live. Without a master, and where it is read from another host."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -89,3 +92,51 @@ async def test_trap_08_over_tcp_nobody_sees_old_processes_so_they_are_over_when_
                 assert (await unsaid.read(deadline=2)).leaving is None
             finally:
                 process.kill()
+
+
+@pytest.mark.parametrize("program", haproxies().values(), ids=haproxies())
+async def test_the_first_of_three_processes_counts_though_the_last_names_only_the_second(
+    program: Path, folder: Path
+) -> None:
+    """As init scripts do: `-D`, where the process that began to listen is gone at once, and `-sf` with the last pid."""
+    place, front = Path(tempfile.mkdtemp(dir=folder)), free_port()
+
+    async def stream(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    def next_one(*more: str) -> int:
+        argv = [str(program), "-D", "-p", str(place / "pid"), "-f", str(place / "h.cfg"), *more]
+        subprocess.run(argv, env={}, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        pids.append(int((place / "pid").read_text()))
+        return pids[-1]
+
+    pids: list[int] = []
+    async with listening(stream) as (port,):
+        (place / "h.cfg").write_text(STREAM.format(socket=place / "s", front=front, port=port))
+        try:
+            next_one()
+            wait_for(lambda: answers(place / "s"))
+            balancer = HAProxy("edge", str(place / "s"))
+            assert (await checked(balancer, "web")).leaving == 0, "it runs here though its listener's process is gone"
+            _, client = await asyncio.open_connection("127.0.0.1", front)
+            client.write(b"x")
+            await until(balancer, lambda r: sum(s.sessions for s in r.of("web")) == 1)
+            for _ in range(2):
+                before = (await balancer.read(deadline=2)).process
+                next_one("-sf", str(pids[-1]))
+                await until(balancer, lambda r, before=before: r.process != before)  # type: ignore[misc]
+            wait_for(lambda: not _lives(pids[1]))
+            assert (await balancer.read(deadline=2)).leaving == 1, "the first one serves on, and nobody names it"
+            client.close()
+            await until(balancer, lambda r: r.leaving == 0)
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return b"State:\tZ" not in Path(f"/proc/{pid}/status").read_bytes()
+    except FileNotFoundError:
+        return False

@@ -77,7 +77,7 @@ def evacuated(engine: RealEngine, site: str) -> None:
         person.select("evacuate-site", "Library")
         press(terminal, "s")
         terminal.wait("Site to leave", 20)
-        press(terminal, *site, "\r", *"catalog", "\r", "\r")
+        press(terminal, *site, "\r", *"catalog", "\r", "\r", "\r")
         card = person.allowed("Evacuate a site")
         assert f"edge-east/catalog share of {site} 50.0% → 20.0%" in card.text
         assert "catalog.lab.test A 127.0.1.10, 127.0.2.10 → " in card.text

@@ -196,13 +196,13 @@ def test_check_names_file_and_line_and_else_the_next_dates(tmp_path: Path) -> No
     found = checked(file)
     assert found.problems == ()
     assert found.notes[0].startswith("windows.freeze: none until ")
-    assert found.notes[0].endswith(" (protects nothing: 1 event free or cancelled)")
+    assert found.notes[0].endswith("; protects nothing: 1 event free or cancelled)")
     day = "BEGIN:VEVENT\nDTSTART;VALUE=DATE:20261127\nTRANSP:TRANSPARENT\nSUMMARY:freeze\nEND:VEVENT\n"
     (tmp_path / "plans/business.ics").write_text(f"BEGIN:VCALENDAR\n{day}END:VCALENDAR\n")
     said = (
         "1 whole day as free: some programs mark them so unless somebody chooses busy"  # SergeyMosin/Appointments#284
     )
-    assert checked(file).notes[0].endswith(f" (protects nothing: 1 event free or cancelled ({said}))")
+    assert checked(file).notes[0].endswith(f"; protects nothing: 1 event free or cancelled ({said}))")
 
 
 def window(times: CalendarTimes | None = None, **more: Any) -> WindowEntry:
