@@ -11,7 +11,7 @@ from adapters.balancers.haproxy_config import ConfigurationReader, reads_it
 from adapters.balancers.haproxy_process import process_info
 from adapters.balancers.haproxy_replace import obstacle
 from adapters.balancers.haproxy_starter import barrier, starter
-from adapters.balancers.haproxy_state import present_in
+from adapters.balancers.haproxy_state import BEGINS, present_in
 from adapters.context import AdapterContext
 from adapters.net.examined import look_at_name
 from state.diagnosis.model import Asked, Diagnosis, Subject
@@ -77,7 +77,7 @@ async def _reload(
         return subject.warns(Asked.RELOAD, reason, f"for the engine to write it: state_file: {reads}")
     backends = present_in((await edge.ask("show servers state", deadline=deadline)).lstrip(b"\n")).backends
     files = sorted({path.replace(EACH, backend) for backend in backends}) or [path]
-    if stands := await asyncio.to_thread(lambda: next(filter(None, map(obstacle, files)), "")):
+    if stands := await asyncio.to_thread(lambda: next(filter(None, (obstacle(each, BEGINS) for each in files)), "")):
         return subject.fails(Asked.RELOAD, f"the state file would not be written: {stands}", WRITABLE)
     if isinstance(loading, str):
         reason = f"whether a reload reads {path} is not known: {loading}"

@@ -21,7 +21,7 @@ from adapters.balancers.haproxy_rows import ConfiguredServer, StateRow
 from adapters.balancers.haproxy_starter import barrier, starter
 from adapters.balancers.haproxy_state import PresentRows
 from state.discovery.haproxy_state_cfg import StateLoading
-from state.errors import EffectRefused, EffectUnknown, ReadFailure
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.host.regular import bounded
 from state.world.balancer_parts import NextReads, SavedSettings
 
@@ -57,7 +57,7 @@ class StateKeeper:
     def __init__(self, path: str, config: str, api: RuntimeApi, ask: Ask) -> None:
         self.path, self._ask = path, ask
         self._configuration = ConfigurationReader(api.here, config)
-        self._known: dict[str, tuple[Signature, dict[str, StateRow]]] = {}
+        self._known: dict[str, tuple[Signature, dict[str, StateRow] | str]] = {}
         self._beside = ThreadPoolExecutor(1, "state-file")
         self.last = SavedSettings(path, unknown="it was not read yet")
 
@@ -149,8 +149,10 @@ class StateKeeper:
         signature = seen.st_mtime_ns, seen.st_size, seen.st_ino
         known = self._known.get(path)
         if known is None or known[0] != signature:
-            rows = haproxy_state.rows_in(bounded(Path(path), haproxy_state.MOST))
-            known = self._known[path] = signature, rows
+            content = bounded(Path(path), haproxy_state.MOST)
+            known = self._known[path] = signature, _understood(content)
+        if isinstance(known[1], str):
+            raise ReadFailure(Trouble.ERROR, known[1])
         return known[1]
 
 
@@ -163,10 +165,18 @@ def _configured(loading: StateLoading, key: str) -> tuple[ConfiguredServer | Non
     return () if backend in loading.loads and backend not in loading.servers else (None,)
 
 
+def _understood(content: bytes) -> dict[str, StateRow] | str:
+    """What is in a file, or why it is not understood: that, too, is found once for each content."""
+    try:
+        return haproxy_state.rows_in(content)
+    except ReadFailure as error:
+        return error.message
+
+
 def _write(path: str, dump: bytes) -> None:
     """Raises NotReplaced, NotDurable or OSError."""
     try:
         content = haproxy_state.written(dump)
     except ReadFailure as error:
         raise NotReplaced(f"what HAProxy answered: {error.message}") from error
-    replace_file(path, content)
+    replace_file(path, content, haproxy_state.BEGINS)

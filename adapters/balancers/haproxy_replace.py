@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from state.host.regular import opened
 from state.host.trust import account_name, offence
 
 NEW = 0o644
@@ -25,11 +26,11 @@ class NotDurable(Exception):
     """The file is another one, and may be the former one again after a loss of power."""
 
 
-def obstacle(path: str) -> str:
+def obstacle(path: str, begins: bytes = b"") -> str:
     """Why a file would not be replaced, empty where nothing is seen that stands against it."""
     try:
         with _folder(path) as (descriptor, name):
-            _former(descriptor, name, path)
+            _former(descriptor, name, path, begins)
     except NotReplaced as error:
         return str(error)
     except OSError as error:
@@ -38,11 +39,12 @@ def obstacle(path: str) -> str:
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} may not be written by this account"
 
 
-def replace_file(path: str, content: bytes) -> None:
-    """Give a file this content, durably; owner, group and mode stay. Raises NotDurable; or NotReplaced or OSError, with
-    which it has its former content."""
+def replace_file(path: str, content: bytes, begins: bytes = b"") -> None:
+    """Give a file this content, durably; owner, group and mode stay. One that is neither empty nor begins like this is
+    somebody's other file, whoever named it. Raises NotDurable; or NotReplaced or OSError, with which it has its former
+    content."""
     with _folder(path) as (descriptor, name):
-        was = _former(descriptor, name, path)
+        was = _former(descriptor, name, path, begins)
         _clear(descriptor, name)
         fresh = f"{_prefix(name)}{os.getpid()}-{secrets.token_hex(4)}"
         try:
@@ -71,7 +73,7 @@ def _folder(path: str) -> Iterator[tuple[int, str]]:
         os.close(descriptor)
 
 
-def _former(folder: int, name: str, path: str) -> os.stat_result | None:
+def _former(folder: int, name: str, path: str, begins: bytes) -> os.stat_result | None:
     """What is there now, None where nothing is. Raises NotReplaced for what is not to be replaced."""
     try:
         was = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -83,6 +85,10 @@ def _former(folder: int, name: str, path: str) -> os.stat_result | None:
         raise NotReplaced(f"{path} is no regular file")
     if os.geteuid() not in (was.st_uid, 0):
         raise NotReplaced(f"{path} belongs to {account_name(was.st_uid)}")
+    with opened(Path(path), links=False) as file:
+        found = file.read(len(begins))
+    if found and found != begins:
+        raise NotReplaced(f"{path} is another kind of file, and stays as it is")
     return was
 
 

@@ -9,8 +9,10 @@ How rows are read: HAProxy configuration manual, `load-server-state-from-file`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from io import BytesIO
 from typing import NamedTuple
 
 from adapters.balancers.haproxy_rows import STATE_HEADER, ConfiguredServer, StateRow, key_of, row_of
@@ -27,6 +29,17 @@ MOST = 64 << 20
 """Bytes of a state file."""
 LONGEST = 1998
 """Bytes of a line, without its end: of a longer one HAProxy reads the beginning as a line of its own."""
+FIRST = b"1\n"
+BEGINS = FIRST + STATE_HEADER.split(b" srv_id")[0]
+"""How every state file begins; what begins otherwise is somebody's other file."""
+ROW = re.compile(
+    rb"\d{1,10} [!-~]+ \d{1,10} [!-~]+ [!-~]+"  # ids, names, address
+    rb" [0-3] \d{1,3} \d{1,3} \d{1,3} -?\d{1,18} (?:1?\d|20) [0-4] \d{1,9}"  # states, weights, what its check said
+    rb" (?:[12]?\d|3[01]) (?:[12]?\d|3[01]) [01] [01] [-\w.]+ \d{1,5} [-\w.]+"  # check, agent, forced ids, names, port
+    rb"( [01](?: \d{1,5} [!-~]+ [!-~]+ \d{1,5})?)?"  # TLS; other ports and addresses of check and agent
+)
+"""A row as HAProxy writes it. It reads some others too, takes a part of them, and by one drops the whole file
+(`srv_state_parse_line` in its src/server_state.c): a file with another row is not understood here."""
 
 
 class PresentRows(NamedTuple):
@@ -40,13 +53,13 @@ class PresentRows(NamedTuple):
 
 def _fields(text: bytes) -> Iterator[tuple[list[bytes], StateRow]]:
     """Every row in turn. Raises ReadFailure."""
-    lines = text.split(b"\n")
-    if len(lines) < 2 or lines[0] != b"1" or not lines[1].startswith(STATE_HEADER):
+    lines = BytesIO(text)  # one after the other: a file of empty lines would be a list without end
+    if lines.readline() != FIRST or not lines.readline().startswith(STATE_HEADER):
         raise ReadFailure(Trouble.ERROR, "it has not the form of `show servers state`, version 1")
     try:
-        for line in lines[2:]:
-            fields = line.split(b" ")
-            if len(fields) > 1 and not fields[0].startswith(b"#"):
+        for line in lines:
+            fields = line.rstrip(b"\n").split(b" ")
+            if fields != [b""] and not fields[0].startswith(b"#"):
                 yield fields, row_of(fields)
     except (IndexError, ValueError) as error:
         raise ReadFailure(Trouble.ERROR, "it has a row that cannot be read") from error
@@ -57,12 +70,14 @@ def rows_in(text: bytes) -> dict[str, StateRow]:
     which HAProxy takes nothing: it drops all of one with a line that is cut off."""
     if not text.endswith(b"\n"):
         raise _dropped("its last line has no end")
-    if any(len(line) > LONGEST for line in text.split(b"\n")):
+    if any(len(line) > LONGEST + 1 for line in BytesIO(text)):
         raise _dropped(f"it has a line of more than {LONGEST} bytes")
     found: dict[str, StateRow] = {}
     for fields, row in _fields(text):
         if len(fields) < FIELDS:
             raise _dropped("it has a row that is too short")
+        if not ROW.fullmatch(b" ".join(fields)):
+            raise ReadFailure(Trouble.ERROR, "it has a row that HAProxy did not write")
         found.setdefault(_key(fields), row)  # of two rows HAProxy takes the first one
     return {key: row for key, row in found.items() if row.taken and not row.as_configured}
 

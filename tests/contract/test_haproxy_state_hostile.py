@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from adapters.balancers.haproxy_replace import NotReplaced, obstacle, replace_file
+from adapters.balancers.haproxy_state import BEGINS
 from state.errors import EffectRefused
 from tests.contract.components import free_port, wait_for
 from tests.contract.state_files import LOADED, Reloadable
@@ -30,6 +31,14 @@ def a_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def a_journal(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0" + bytes(4000))
+
+
+def an_estate(path: Path) -> None:
+    path.write_text("estate: eu-shop\n")
+
+
 def in_an_open_folder(path: Path) -> None:
     path.parent.chmod(0o777)
 
@@ -40,6 +49,8 @@ def in_an_open_folder(path: Path) -> None:
         (a_link, "is a link: name the file that it leads to"),
         (Path.mkdir, "is no regular file"),
         (a_pipe, "is no regular file"),
+        (a_journal, "is another kind of file, and stays as it is"),
+        (an_estate, "is another kind of file, and stays as it is"),
         (in_an_open_folder, "which everybody may write"),
     ],
 )
@@ -48,16 +59,21 @@ async def test_what_is_in_the_way_is_named_and_stays(
 ) -> None:
     running = reloadable(LOADED, port=free_port())
     prepare(running.state)
-    before = sorted((each.name, os.lstat(each).st_mode) for each in running.folder.iterdir())
+    before = there(running.folder)
     edge = running.edge()
     await edge.set_weight("shop", "blue", 30, deadline=2)
     with pytest.raises(EffectRefused, match=said):
         await edge.save("shop", deadline=2)
-    assert said in obstacle(str(running.state)), "a check finds the same"
+    assert said in obstacle(str(running.state), BEGINS), "a check finds the same"
     reading = await edge.read(deadline=2)
     assert reading.saved is not None
     assert reading.saved.lost == {"shop/blue": "weight 100"}
-    assert sorted((each.name, os.lstat(each).st_mode) for each in running.folder.iterdir()) == before
+    assert there(running.folder) == before
+
+
+def there(folder: Path) -> list[tuple[str, int, int]]:
+    seen = {each.name: os.lstat(each) for each in folder.iterdir() if each.name != "log"}
+    return sorted((name, each.st_mode, each.st_ino) for name, each in seen.items())
 
 
 async def test_what_somebody_else_wrote_in_its_place_is_never_called_kept(

@@ -4,6 +4,7 @@ a save that fails, hangs or is cut off."""
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -119,6 +120,30 @@ def test_what_a_reload_makes_of_a_server(now: str, kept: str | None, then: str |
     assert found == ({} if then is None else {"shop/a": then})
 
 
+def test_of_two_rows_of_a_server_the_first_one_counts_and_a_torn_file_has_none() -> None:
+    """As `srv_state_parse_and_store_line` in HAProxy's src/server_state.c has it."""
+    two = rows("a 2 0 100 100", "a 2 0 30 100")
+    assert rows_in(two) == {}, "the first one is as configured"
+    assert rows_in(rows("a 2 0 30 100", "a 2 0 100 100")).keys() == {"shop/a"}
+    for torn in (two.rstrip(b"\n"), two + b"3\n", two.replace(b" 0 100 100", b" 9 100 100")):
+        with pytest.raises(ReadFailure):
+            rows_in(torn)
+
+
+def test_a_file_of_nothing_but_ends_of_lines_is_read_without_a_list_of_them() -> None:
+    assert most_taken(lambda: rows_in(HEAD.encode() + b"\n" * 1_000_000)) < 3_000_000
+
+
+def most_taken(do: Callable[[], object]) -> int:
+    """Bytes that were taken at most."""
+    tracemalloc.start()
+    try:
+        do()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_an_answer_that_is_no_table_is_never_written() -> None:
     for dump in (b"", b"2\n", b"Unknown command\n", rows("a 2 x 1 1"), HEAD.encode() + b"2 shop 1 a\n"):
         with pytest.raises(ReadFailure):
@@ -171,15 +196,22 @@ def test_the_card_says_what_a_reload_reads(health: Health, label: str, words: st
     assert [(each.label, each.subject, each.value) for each in pieces] == [(label, "edge/shop", words)]
 
 
-def test_one_file_is_of_one_balancer() -> None:
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("/s/edge", "'/s/edge', expected a file that edge does not have"),
+        ("/s/{backend}", "'/s/{backend}', expected a file that edge does not have"),
+    ],
+)
+def test_one_file_is_of_one_balancer(file: str, said: str) -> None:
     entry = "  edge: {kind: haproxy, site: east, socket: /run/edge.sock, state_file: /s/edge}\n"
     text = sample().replace("  edge: {kind: haproxy, site: east, socket: /run/edge.sock}\n", entry)
     assert entry in text
     assert estate(text).balancers["edge"].state_file == "/s/edge"  # type: ignore[attr-defined]
-    again = entry.replace("edge:", "edge2:").replace("edge.sock", "edge2.sock")
+    again = entry.replace("edge:", "edge2:").replace("edge.sock", "edge2.sock").replace("/s/edge", f"'{file}'")
     with pytest.raises(ConfigError) as refused:
         estate(text.replace(entry, entry + again))
-    assert "'/s/edge', expected a file that edge does not have" in str(refused.value)
+    assert said in str(refused.value)
 
 
 def test_a_socket_behind_ssh_has_no_file_here() -> None:
