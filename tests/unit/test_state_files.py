@@ -125,7 +125,8 @@ def test_of_two_rows_of_a_server_the_first_one_counts_and_a_torn_file_has_none()
     two = rows("a 2 0 100 100", "a 2 0 30 100")
     assert rows_in(two) == {}, "the first one is as configured"
     assert rows_in(rows("a 2 0 30 100", "a 2 0 100 100")).keys() == {"shop/a"}
-    for torn in (two.rstrip(b"\n"), two + b"3\n", two.replace(b" 0 100 100", b" 9 100 100")):
+    assert rows_in(rows("a 2 9 30 100", "a 2 0 30 100")) == {}, "of the first one HAProxy takes nothing"
+    for torn in (two.rstrip(b"\n"), two + b"3\n", two.replace(b" 3600 ", b" x ")):
         with pytest.raises(ReadFailure):
             rows_in(torn)
 
