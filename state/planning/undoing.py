@@ -14,6 +14,8 @@ from state.verdicts.drift import SettingKey, key_of
 
 RULE = "newer-change"
 """The rule that refuses an undo where something else has changed the target since the run."""
+LASTS = "not taken back: no change undoes it"
+PARTLY = "not taken back: it is only partly done; look what is there, then take it back by a change of its own"
 WAY_OUT = "Look who changed it and why, then set it by a change of its own; an undo takes back only what its run left"
 
 
@@ -49,9 +51,8 @@ async def still_as_left(
 
 def left_behind(run: Run) -> tuple[CardWarning, ...]:
     """What the run did and its undo does not take back."""
-    return tuple(
-        CardWarning(WarningKind.EFFECT, title, "not taken back: no change undoes it") for title in run.lasting()
-    )
+    half = run.half_done()
+    return tuple(CardWarning(WarningKind.EFFECT, each, PARTLY if each in half else LASTS) for each in run.lasting())
 
 
 def _effects(run: Run) -> list[StepRun]:

@@ -370,6 +370,6 @@ def last_line(run: Run) -> str:
     if not unmet:
         unsaved = [run.latest(s.id).step.title for s in run.steps if run.latest(s.id).unsaved]
         behind = f"; a reload does not keep it: {', '.join(unsaved)}" if unsaved else ""
-        behind += f"; not taken back, no change undoes it: {', '.join(run.leaves_behind)}" if run.leaves_behind else ""
+        behind += f"; not taken back: {', '.join(run.leaves_behind)}" if run.leaves_behind else ""
         return "every step is done and verified" + (f"; {ruled} left out, as conditions say" if ruled else "") + behind
     return f"not verified: {', '.join(f'{s.step.title} ({s.state.value})' for s in unmet)}"

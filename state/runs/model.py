@@ -248,6 +248,11 @@ class Run:
         undone = {s.step.id for s in self.all_steps() if s.undo is not None}
         return [self.latest(step).step.title for step in kept if step not in undone]
 
+    def half_done(self) -> frozenset[str]:
+        """Those of them that a change would undo were they whole: what it would find is to be looked at first."""
+        half = {s.step.id for s in self.all_steps() if s.acted and s.intent is not None and s.intent.undo is not None}
+        return frozenset(self.latest(step).step.title for step in half)
+
     def found_done(self, step: StepRun, found: tuple[Setting, ...]) -> None:
         """What an earlier instance sent reads done at its retry: it may be the run's own doing, which its undo takes
         back. A reading of "not done" proves nothing for ever: what was sent may have been at work still."""

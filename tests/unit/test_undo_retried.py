@@ -97,7 +97,7 @@ async def test_what_no_change_undoes_is_said_on_the_undo_s_card_and_at_its_end(t
         ]
         back = (await lab.submit(card)).run
         assert await lab.ended(back, 60) == "done"
-        assert "not taken back, no change undoes it: Restart b" in lab.engine.history.runs[back].message
+        assert "not taken back: Restart b" in lab.engine.history.runs[back].message
 
 
 async def test_what_was_never_sent_is_not_the_run_s_and_stays(tmp_path: Path) -> None:
