@@ -20,15 +20,22 @@ from adapters.calendars.scan import MOST_BYTES, UnfitCalendar, pieces
 from adapters.calendars.spans import spans_of
 from state.host.regular import opened
 
+NOT_FETCHED = "none, as a job writes it that could fetch nothing"
+
 
 def answer(path: Path, zone: str, named: str, since: float, until: float) -> dict[str, Any]:
     """`spans` as [start, end, which of the `titles`], `digest`, `written`, how many events are `free`,
-    `free_days` and `without_length`; or `problem`: line, expected, found."""
+    `free_days` and `without_length`, how many were not chosen where none was (`untitled`); or `problem`:
+    line, expected, found."""
     try:
         with opened(path) as file:
             written = os.fstat(file.fileno()).st_mtime
             raw = file.read(MOST_BYTES + 1)
-        found = spans_of(list(events_in(pieces(raw), ZoneInfo(zone), named)), since, until)
+        every = pieces(raw)
+        if not (written_events := sum(piece.kind == "VEVENT" for piece in every)):
+            raise UnfitCalendar(0, "at least one event, past or to come", NOT_FETCHED)
+        chosen = list(events_in(every, ZoneInfo(zone), named))
+        found = spans_of(chosen, since, until)
     except UnfitCalendar as unfit:
         return {"problem": [unfit.line, unfit.expected, unfit.found]}
     except UNREADABLE as error:  # a time that only together with another one is too late or too early
@@ -45,6 +52,7 @@ def answer(path: Path, zone: str, named: str, since: float, until: float) -> dic
         "free": found.free,
         "free_days": found.free_days,
         "without_length": found.without_length,
+        "untitled": 0 if chosen else written_events,
     }
 
 

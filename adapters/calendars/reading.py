@@ -77,6 +77,8 @@ def _left_out(found: dict[str, Any]) -> str:
         for key, why in (("free", "free or cancelled"), ("without_length", "without a length"))
         if found[key]
     ]
+    if found["untitled"]:
+        told.append(f"{counted(found['untitled'], 'event')}, none of them with this title")
     if days := found["free_days"]:
         told[0] += f" ({counted(days, 'whole day')} as free: some programs mark them so unless somebody chooses busy)"
     return ", ".join(told)

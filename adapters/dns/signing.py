@@ -103,7 +103,7 @@ def refusal_of(wire: bytes, server: str, zone: str, key: str) -> KeyRefusal | No
     if code in (dns.rcode.NOTAUTH, dns.rcode.NOTZONE):
         return KeyRefusal(Bar.ZONE, f"{server} is not authoritative for {zone} ({dns.rcode.to_text(code)})", "notzone")
     if code == dns.rcode.REFUSED:
-        return KeyRefusal(Bar.DENIED, f"{server} does not let the key {key} do it (REFUSED)", "denied")
+        return KeyRefusal(Bar.DENIED, f"{server} does not let the key {key} do it, or lets nobody (REFUSED)", "denied")
     return None
 
 

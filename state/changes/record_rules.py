@@ -14,7 +14,11 @@ BARS: Mapping[Bar, tuple[str, str]] = {
     Bar.KEY: ("tsig-key", "Let name, algorithm and secret of the key be the same in the estate and at the server"),
     Bar.CLOCK: ("tsig-clock", "Set the clock of the host that is wrong, then preview again"),
     Bar.ZONE: ("authoritative", "Name the zone's primary server in the estate: primary of the zone"),
-    Bar.DENIED: ("update-allowed", "Allow the key to change this name at the server (update-policy, allow-update)"),
+    Bar.DENIED: (
+        "update-allowed",
+        "Allow the key to change this name at the server (update-policy, allow-update); thaw the zone if it is frozen"
+        " there (rndc thaw)",
+    ),
     Bar.VIEW: ("same-view", "Give each view an entry of its own with its key and ask_with_key, or ask another server"),
     Bar.SILENT: ("update-answers", "Restore the server's answers to updates, then preview again"),
 }

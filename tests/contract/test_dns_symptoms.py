@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from adapters.context import AdapterContext
 from state.changes.model import Finding
 from state.errors import ReadFailure
+from tests.contract.components import free_port
 from tests.contract.dns_zones import (
     BIND,
+    KEY,
     RECORDS,
     SECRET,
     Acting,
@@ -140,3 +144,23 @@ async def test_an_https_record_that_still_has_the_address_is_told_by_the_api(
     pdns.patch(rrset("www", "A", 60, "10.1.0.10", "10.2.0.10"), rrset("www", "HTTPS", 60, "1 . ipv4hint=10.1.0.10"))
     card = await api_acting(context, pdns).card("www", a=["10.2.0.10"])
     assert HINTED in [each.message for each in card.warnings]
+
+
+async def test_a_frozen_zone_is_not_blamed_on_the_key_alone(context: AdapterContext, tmp_path: Path) -> None:
+    """webmin/webmin#958, thias/puppet-bind#99: jobs freeze a zone to write its file, and one that dies leaves it so."""
+    keep_secret(context)
+    control = free_port()
+    allowed = f'controls {{{{ inet 127.0.0.1 port {control} allow {{{{ 127.0.0.1; }}}} keys {{{{ "{KEY}"; }}}}; }}}};'
+    known = tmp_path / "rndc.conf"
+    known.write_text(
+        f'key "{KEY}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};\n'
+        f'options {{ default-server 127.0.0.1; default-port {control}; default-key "{KEY}"; }};\n'
+    )
+    with running_named(BIND.replace("controls {{ }};", allowed), RECORDS, key=SECRET) as port:
+        acting = Acting(zone_of(context, options(port)), estate_of(options(port)))
+        rndc = ["/usr/sbin/rndc", "-c", known]
+        subprocess.run([*rndc, "freeze", "lab.test"], check=True, capture_output=True, timeout=20)
+        (rule,) = [each for each in (await acting.card("www", a=["10.2.0.10"])).rules if not each.passed]
+        assert (rule.rule, "or lets nobody" in rule.fact, "rndc thaw" in rule.way_out) == ("update-allowed", True, True)
+        subprocess.run([*rndc, "thaw", "lab.test"], check=True, capture_output=True, timeout=20)
+        assert (await acting.done("www", a=["10.2.0.10"]))[1].finding is Finding.DONE

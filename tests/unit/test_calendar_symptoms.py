@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_calendar_events import CUSTOM, event, read, refused
+from tests.unit.test_calendar_windows import NOW, checked, placed
 
 MICROSOFT = CUSTOM.replace("Werk Nord", "Customized Time Zone")
 AT_TEN = "DTSTART;TZID=Customized Time Zone:20260701T100000\nDURATION:PT1H"
@@ -84,3 +85,18 @@ def test_whole_days_are_days_of_the_window_s_zone(tmp_path: Path) -> None:
     weekly = event("DTSTART;VALUE=DATE:20260907\nDTEND;VALUE=DATE:20260908\nRRULE:FREQ=WEEKLY;COUNT=2")
     found = read(tmp_path, weekly, zone="America/Los_Angeles")
     assert found == ["09-07T07:00 09-08T07:00", "09-14T07:00 09-15T07:00"]
+
+
+def test_a_calendar_without_any_event_was_not_fetched(tmp_path: Path) -> None:
+    """derekantrican/GAS-ICS-Sync#118, SoluceTechnologies/nextcloud-calendar-mobile#188: the feed answered 403, and all
+    events were gone."""
+    line, expected, found = refused(tmp_path)
+    assert (line, expected) == (0, "at least one event, past or to come")
+    assert found == "none, as a job writes it that could fetch nothing"
+    assert read(tmp_path, event("DTSTART:20200301T100000Z\nDURATION:PT1H")) == [], "one that is over is one"
+
+
+def test_a_title_that_no_event_has_is_told_to_who_wrote_it(tmp_path: Path) -> None:
+    """A slip in `summary` protects nothing, and looks like a calendar without a freeze."""
+    (note,) = checked(placed(tmp_path, NOW.replace("winter freeze", "winter freze"))).notes
+    assert note.endswith(" (protects nothing: 1 event, none of them with this title)")
