@@ -61,6 +61,19 @@ def effects_of(left: Iterable[Setting], balancer: str, backend: str) -> dict[str
     return found
 
 
+def judged_by(targets: Iterable[str], estate: Estate) -> frozenset[str]:
+    """What changes are judged by together, of which one may not act while another is being judged: a balancer, where
+    servers follow those of other backends, and each rule that is judged by several balancers."""
+    balancers = {target.partition("/")[0] for target in targets} & estate.balancers.keys()
+    places = {
+        name: {*places_of(estate, rule), *(places_of(estate, rule.needs) if rule.needs is not None else ())}
+        for name, rule in estate.rules.items()
+        if balancers and reads_more(rule)
+    }
+    rules = {name for name, found in places.items() if any(place[0] in balancers for place in found)}
+    return frozenset({*(f"balancer {name}" for name in balancers), *(f"rule {name}" for name in rules)})
+
+
 async def safety_rules(
     touched: Sequence[Touched], estate: Estate, outside: Outside, left: Sequence[Setting], deadline: float
 ) -> tuple[Rule, ...]:

@@ -16,6 +16,7 @@ from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
 from state.capabilities import load_events, parts
 from state.changes.model import Change, ChangeSpec
+from state.changes.safety import judged_by
 from state.clock import Clock
 from state.comparisons.comparing import Comparing
 from state.comparisons.history import Comparisons
@@ -107,7 +108,9 @@ class Engine:
         self._planner = Planner(estate, outside, library, self.history, self._judgement)
         leases = Leases(self.history, self.journal, clock)
         self._suites = Suites(lambda: (self.estate, self.outside), self.world, clock, self.journal.append)
-        effects = Effects(self._build, self.journal, clock, reach, self._suites)
+        effects = Effects(
+            self._build, self.journal, clock, reach, self._suites, lambda targets: judged_by(targets, self.estate)
+        )
         self.executor = Executor(effects, self.journal, clock, self._suites.ask, leases, self._actor)
         self.plans = Submissions(estate, self._planner, self.history, leases, self.journal, self.executor, clock)
         self.executor.undoer = self.plans

@@ -8,10 +8,11 @@ done is saved where its target has a file for it (`saving.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from state.api.run_states import StepState
@@ -21,15 +22,16 @@ from state.errors import EffectRefused, EffectUnknown, NotFound, ReadFailure
 from state.journal.events import Body, Event
 from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
-from state.ports.target import Identity, Receipt
+from state.ports.target import Receipt
 from state.runs.around import Around, NothingAround
 from state.runs.captured import filled, told_of
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, StepEnded
 from state.runs.fault_points import Reach
-from state.runs.looking import looked, obstacle_to, others_since
+from state.runs.looking import Look, looked, obstacle_to, others_since
 from state.runs.model import Run, StepRun
 from state.runs.saving import saved
 from state.runs.temporary import made
+from state.runs.turns import Turns
 
 NOTHING_AROUND = NothingAround()
 READ_DEADLINE = 4.0
@@ -113,8 +115,10 @@ class Effects:
         clock: Clock,
         reach: Reach,
         around: Around = NOTHING_AROUND,
+        together: Callable[[Sequence[str]], Iterable[str]] = frozenset,
     ) -> None:
-        self._build, self._around = build, around
+        self._build, self._around, self._together = build, around, together
+        self._turns = Turns()
         self._journal = journal
         self._clock = clock
         self._reach = reach
@@ -135,12 +139,21 @@ class Effects:
         try:
             change = self._build(ChangeSpec(step.step.what, step.step.args))
             self._around.before(change.spec, effect)
-            read_at, identity, preview = await looked(run, step, change, self._clock)
+            take = partial(self._turns.take, effect, self._together(change.targets))
+            look = await looked(run, step, change, self._clock, take)
         except (ReadFailure, NotFound) as error:
             self._around.left(effect)
-            await self._end(run, step, StepState.FAILED, f"nothing was sent: {error}")
-            return
-        obstacle = obstacle_to(step, change, identity, preview) or await others_since(run, step, preview, self._build)
+            return await self._end(run, step, StepState.FAILED, f"nothing was sent: {error}")
+        try:
+            await self._judged(run, step, change, effect, look)
+        finally:
+            look.turn.end()
+
+    async def _judged(self, run: Run, step: StepRun, change: Change, effect: str, look: Look) -> None:
+        """Send it where nothing is against it."""
+        preview = look.preview
+        obstacle = obstacle_to(step, change, look.identity, preview)
+        obstacle = obstacle or await others_since(run, step, preview, self._build)
         if step.step.ends and made(run, step) is None:
             await self._end(run, step, StepState.SKIPPED, "nothing to take back: the change was not made")
         elif obstacle:
@@ -151,11 +164,11 @@ class Effects:
             await self._end(run, step, StepState.STOPPED, "stopped before anything was sent")
         elif step.left_out:
             pass  # skipped while its target was read
-        elif self._clock.mono() - read_at > PREVIEW_AGE:
+        elif self._clock.mono() - look.read_at > PREVIEW_AGE:
             await self._end(run, step, StepState.FAILED, f"nothing was sent: its readings took over {PREVIEW_AGE:g} s")
         else:
             await self._around.kept(effect)
-            await self._act(run, step, change, identity, preview, read_at)
+            await self._act(run, step, change, look)
             return
         self._around.left(effect)
 
@@ -168,9 +181,8 @@ class Effects:
         told = told_of(run, step.step)
         await self._end(run, step, StepState.STOPPED, f"{told}: retry shows what it would do, nothing was sent")
 
-    async def _act(
-        self, run: Run, step: StepRun, change: Change, identity: Identity, preview: Preview, read_at: float
-    ) -> None:
+    async def _act(self, run: Run, step: StepRun, change: Change, look: Look) -> None:
+        identity, preview = look.identity, look.preview
         effect = f"{run.id}/{step.key}"
         started = self._clock.mono()
         self._reach("before_intent")
@@ -193,7 +205,7 @@ class Effects:
         await self._record(run, step, intent)
         self._reach("after_intent")
         sent: float | None = None
-        if self._clock.mono() - read_at > PREVIEW_AGE:  # this process was suspended meanwhile
+        if self._clock.mono() - look.read_at > PREVIEW_AGE:  # this process was suspended meanwhile
             reply = _held(f"its readings are over {PREVIEW_AGE:g} s old")
         elif run.stopping or step.state is StepState.SKIPPED:  # while the intent was written
             reply = _held("stopped" if run.stopping else "skipped")
@@ -201,6 +213,7 @@ class Effects:
             step.heard = change.heard if isinstance(change, Speaks) else None
             sent = self._clock.mono()
             reply = await self._apply(change, preview, run.reference(step), _limit(step, change))
+        look.turn.doubt() if reply.unknown else look.turn.end()
         self._reach("after_effect")
         output, sent = step.heard() if step.heard is not None else (), sent if reply.open else None
         receipt, until = reply.receipt, self._until(step, change, sent)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from state.api.run_states import RunState
 from state.changes.model import Change, ChangeSpec, Preview, RestsOnChecks
 from state.clock import Clock
-from state.errors import NotFound, ReadFailure
+from state.errors import NotFound, ReadFailure, Trouble
 from state.ports.target import Identity
 from state.runs.model import Run, StepRun
 from state.runs.temporary import made, of_others
+from state.runs.turns import Turn
 
 SEND_DEADLINE = 3.0
 """Seconds for one reading right before something is sent: a target that is frozen must not make all others too old."""
@@ -20,26 +22,50 @@ LONGEST_PAUSE = 10.0
 """Seconds between two looks at a target that is waited for, at most."""
 
 
-async def looked(run: Run, step: StepRun, change: Change, clock: Clock) -> tuple[float, Identity, Preview]:
-    """Read the target now: since when, and what was read. What ends something temporary waits for a target that cannot
-    be read, and while people hold the run: its time was confirmed with it. Raises ReadFailure and NotFound."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was read of a target, since when, and the turn in which that counts."""
+
+    turn: Turn
+    read_at: float
+    identity: Identity
+    preview: Preview
+
+
+async def looked(
+    run: Run, step: StepRun, change: Change, clock: Clock, take: Callable[[], Awaitable[Turn | str]]
+) -> Look:
+    """Read the target in a turn of its own. What ends something temporary waits for a target that cannot be read, and
+    while people hold the run, without the turn: its time was confirmed with it. Raises ReadFailure and NotFound."""
     pause = 1.0
     while True:
-        read_at = clock.mono()
+        turn, kept = await take(), False
         try:
-            identity, preview = await asyncio.gather(
-                change.identify(deadline=SEND_DEADLINE), change.preview(deadline=SEND_DEADLINE)
-            )
+            found = await _read(change, clock, turn)
+            held = step.step.ends and run.state is RunState.PAUSED
+            if not held or run.stopping or step.left_out:
+                kept = True
+                return found
         except ReadFailure as error:
             if not step.step.ends or run.stopping or step.left_out:
                 raise
             step.message = f"waits until its target can be read: {error}"
-        else:
-            held = step.step.ends and run.state is RunState.PAUSED
-            if not held or run.stopping or step.left_out:
-                return read_at, identity, preview
+        finally:
+            if isinstance(turn, Turn) and not kept:
+                turn.end()
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _read(change: Change, clock: Clock, turn: Turn | str) -> Look:
+    if isinstance(turn, str):
+        doubt = f"it is not known yet what became of {turn}, by which a rule for this is judged"
+        raise ReadFailure(Trouble.ERROR, doubt)
+    read_at = clock.mono()
+    identity, preview = await asyncio.gather(
+        change.identify(deadline=SEND_DEADLINE), change.preview(deadline=SEND_DEADLINE)
+    )
+    return Look(turn, read_at, identity, preview)
 
 
 async def others_since(run: Run, step: StepRun, preview: Preview, build: Callable[[ChangeSpec], Change]) -> str:

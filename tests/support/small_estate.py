@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -152,12 +152,15 @@ async def small(
     estate: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
     every: float = 0.05,
+    more: Sequence[MemoryBalancer] = (),
 ) -> AsyncIterator[Small]:
-    """A started engine; give the same balancer and store again to model a restart."""
+    """A started engine; give the same balancer and store again to model a restart. `more` are other balancers."""
     balancer = balancer or MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}})
     store = store if store is not None else MemoryJournal()
     model = Estate.model_validate(estate or ESTATE)
-    outside = Outside((BalancerSource(balancer, every=every),), {"edge": balancer}, {})
+    each = {"edge": balancer, **{other.name: other for other in more}}
+    sources = tuple(BalancerSource(one, f"balancer:{name}", every) for name, one in each.items())
+    outside = Outside(sources, each, {})
     books = {b["runbook"]: runbook(b) for b in runbooks}
     library = Library(books, model, {})
     engine = Engine(model, outside, store, clock or LoopClock(), library, node="test", pid=1, uid=0, reach=reach)
