@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
+from adapters.concealed import Concealed
 from adapters.context import AdapterContext, Polled
 from adapters.dns.name_states import NameQueries
 from adapters.dns.powerdns_zone import PRIMARY, SECONDARY, ApiZone, replacement, zone_of
@@ -144,7 +145,7 @@ class PowerDnsZone:
         if 200 <= reply.status < 300:
             notified = await self._notify(zone, end - asyncio.get_running_loop().time())
             return Receipt(str(reply.status), f"the API answers {reply.status}, which is no proof{notified}")
-        said = f"the API answers {reply.status}: {clean(reply.text[:SAID])}"
+        said = f"the API answers {reply.status}: {clean(self._unsaid(reply.text)[:SAID])}"
         if 400 <= reply.status < 500:
             raise EffectRefused(said, str(reply.status))
         raise EffectUnknown(said, str(reply.status), over=True)
@@ -161,21 +162,34 @@ class PowerDnsZone:
         return "; secondaries notified" if 200 <= reply.status < 300 else f"; not notified: {reply.status}"
 
     async def _zone(self, deadline: float) -> ApiZone:
-        """The whole zone. Raises ReadFailure."""
+        """The whole zone. Raises ReadFailure, which never tells the key, whatever was answered."""
+        try:
+            return await self._answered(deadline)
+        except ReadFailure as failure:
+            raise ReadFailure(failure.trouble, self._unsaid(failure.message)) from None
+
+    def _unsaid(self, text: str) -> str:
+        """What it said without the key, which it may say again."""
+        return Concealed([self.key]).hide(text)
+
+    async def _answered(self, deadline: float) -> ApiZone:
         reader = self.reader.apart()  # the zone is read by several at once, and each ends its connection
         try:
             answer = await reader.fetch(self.path, deadline=deadline, more={HEADER: self.key.reveal()})
         finally:
             await reader.close()  # it is asked for cards only, no connection is kept meanwhile
+        where = self.reader.origin.netloc
         if answer.status == 404:
-            raise ReadFailure(Trouble.DENIED, f"{self.reader.origin.netloc} has no zone {self.domain}")
+            raise ReadFailure(Trouble.DENIED, f"{where} has no zone {self.domain}")
+        body = self.reader.usable(answer, self.path).body
+        if self.key.reveal().encode() in body:  # what it says of records is shown and recorded
+            raise ReadFailure(Trouble.ERROR, f"{where}: its answer has the key in it that it was sent")
         try:
-            zone = await understood(self.reader.usable(answer, self.path).body, zone_of)
+            zone = await understood(body, zone_of)
         except MALFORMED as error:
-            where = self.reader.origin.netloc
             raise ReadFailure(Trouble.ERROR, f"{where}: its answer is no zone ({type(error).__name__})") from error
         if zone.name != self.domain.lower():
-            raise ReadFailure(Trouble.ERROR, f"{self.reader.origin.netloc} answers for {clean(zone.name)}")
+            raise ReadFailure(Trouble.ERROR, f"{where} answers for {clean(zone.name)}")
         return zone
 
     def _bar(self, zone: ApiZone, name: str, state: NameState) -> tuple[Bar | None, str]:

@@ -77,6 +77,8 @@ class ApiZone:
 
 def zone_of(answer: Any) -> ApiZone:
     """What the API says of a zone. Raises what an answer of another shape does (MALFORMED)."""
+    if type(answer["rrsets"]) is not list:
+        raise TypeError("the sets are no list")
     sets = tuple(_set(each) for each in answer["rrsets"])
     name, kind, edits = answer["name"], answer["kind"], answer.get("soa_edit_api", "")
     return ApiZone(_bare(name), _text(kind).lower(), _text(edits), sets)

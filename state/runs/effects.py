@@ -27,11 +27,11 @@ from state.runs.around import Around, NothingAround
 from state.runs.captured import filled, told_of
 from state.runs.events import EffectAnswered, EffectEnded, EffectIntended, StepEnded
 from state.runs.fault_points import Reach
-from state.runs.looking import Look, looked, obstacle_to, others_since
+from state.runs.looking import LastLook, looked, obstacle_to, others_since
 from state.runs.model import Run, StepRun
 from state.runs.saving import saved
 from state.runs.temporary import made
-from state.runs.turns import Turns
+from state.runs.turns import EffectTurns
 
 NOTHING_AROUND = NothingAround()
 READ_DEADLINE = 4.0
@@ -118,7 +118,7 @@ class Effects:
         together: Callable[[Sequence[str]], Iterable[str]] = frozenset,
     ) -> None:
         self._build, self._around, self._together = build, around, together
-        self._turns = Turns()
+        self._turns = EffectTurns()
         self._journal = journal
         self._clock = clock
         self._reach = reach
@@ -149,7 +149,7 @@ class Effects:
         finally:
             look.turn.end()
 
-    async def _judged(self, run: Run, step: StepRun, change: Change, effect: str, look: Look) -> None:
+    async def _judged(self, run: Run, step: StepRun, change: Change, effect: str, look: LastLook) -> None:
         """Send it where nothing is against it."""
         preview = look.preview
         obstacle = obstacle_to(step, change, look.identity, preview)
@@ -181,7 +181,7 @@ class Effects:
         told = told_of(run, step.step)
         await self._end(run, step, StepState.STOPPED, f"{told}: retry shows what it would do, nothing was sent")
 
-    async def _act(self, run: Run, step: StepRun, change: Change, look: Look) -> None:
+    async def _act(self, run: Run, step: StepRun, change: Change, look: LastLook) -> None:
         identity, preview = look.identity, look.preview
         effect = f"{run.id}/{step.key}"
         started = self._clock.mono()

@@ -14,7 +14,7 @@ from state.errors import NotFound, ReadFailure, Trouble
 from state.ports.target import Identity
 from state.runs.model import Run, StepRun
 from state.runs.temporary import made, of_others
-from state.runs.turns import Turn
+from state.runs.turns import EffectTurn
 
 SEND_DEADLINE = 3.0
 """Seconds for one reading right before something is sent: a target that is frozen must not make all others too old."""
@@ -23,18 +23,18 @@ LONGEST_PAUSE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LastLook:
     """What was read of a target, since when, and the turn in which that counts."""
 
-    turn: Turn
+    turn: EffectTurn
     read_at: float
     identity: Identity
     preview: Preview
 
 
 async def looked(
-    run: Run, step: StepRun, change: Change, clock: Clock, take: Callable[[], Awaitable[Turn | str]]
-) -> Look:
+    run: Run, step: StepRun, change: Change, clock: Clock, take: Callable[[], Awaitable[EffectTurn | str]]
+) -> LastLook:
     """Read the target in a turn of its own. What ends something temporary waits for a target that cannot be read, and
     while people hold the run, without the turn: its time was confirmed with it. Raises ReadFailure and NotFound."""
     pause = 1.0
@@ -51,13 +51,13 @@ async def looked(
                 raise
             step.message = f"waits until its target can be read: {error}"
         finally:
-            if isinstance(turn, Turn) and not kept:
+            if isinstance(turn, EffectTurn) and not kept:
                 turn.end()
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-async def _read(change: Change, clock: Clock, turn: Turn | str) -> Look:
+async def _read(change: Change, clock: Clock, turn: EffectTurn | str) -> LastLook:
     if isinstance(turn, str):
         doubt = f"it is not known yet what became of {turn}, by which a rule for this is judged"
         raise ReadFailure(Trouble.ERROR, doubt)
@@ -65,7 +65,7 @@ async def _read(change: Change, clock: Clock, turn: Turn | str) -> Look:
     identity, preview = await asyncio.gather(
         change.identify(deadline=SEND_DEADLINE), change.preview(deadline=SEND_DEADLINE)
     )
-    return Look(turn, read_at, identity, preview)
+    return LastLook(turn, read_at, identity, preview)
 
 
 async def others_since(run: Run, step: StepRun, preview: Preview, build: Callable[[ChangeSpec], Change]) -> str:

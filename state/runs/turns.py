@@ -16,10 +16,10 @@ PATIENCE = 5.0
 """Seconds for which an effect waits for one whose outcome is in doubt."""
 
 
-class Turn:
+class EffectTurn:
     """What an effect holds from before it reads until others can read what it did."""
 
-    def __init__(self, turns: Turns, effect: str, keys: frozenset[str]) -> None:
+    def __init__(self, turns: EffectTurns, effect: str, keys: frozenset[str]) -> None:
         self._turns, self.effect, self.keys = turns, effect, keys
         self.in_doubt = False
         self.news = asyncio.Event()
@@ -38,15 +38,15 @@ class Turn:
         self.news.set()
 
 
-class Turns:
+class EffectTurns:
     """The turns that are held in this engine, by what effects are judged by together."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Turn] = {}
+        self._held: dict[str, EffectTurn] = {}
 
-    async def take(self, effect: str, keys: Iterable[str]) -> Turn | str:
+    async def take(self, effect: str, keys: Iterable[str]) -> EffectTurn | str:
         """The turn of an effect, all its keys at once; or the effect in doubt that has one of them for too long."""
-        mine = Turn(self, effect, frozenset(keys))
+        mine = EffectTurn(self, effect, frozenset(keys))
         while (other := next((self._held[key] for key in mine.keys if key in self._held), None)) is not None:
             try:
                 async with asyncio.timeout(PATIENCE if other.in_doubt else None):
@@ -56,7 +56,7 @@ class Turns:
         self._held |= dict.fromkeys(mine.keys, mine)
         return mine
 
-    def leave(self, turn: Turn, *, but: str = "") -> None:
+    def leave(self, turn: EffectTurn, *, but: str = "") -> None:
         """Others may have what this one held, without the keys that begin like this."""
         for key in turn.keys:
             if self._held.get(key) is turn and not (but and key.startswith(but)):
