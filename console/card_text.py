@@ -15,6 +15,9 @@ from state.api.card import Card, FactKind
 from state.health import Health
 from state.text import cells
 
+MOST_ORDERED = 300
+"""With more lines than these each stands where it comes first."""
+
 
 @dataclass(frozen=True, slots=True)
 class CardLine:
@@ -100,12 +103,29 @@ def _folded(items: Sequence[CardPiece], only: str) -> Iterable[CardLine]:
     for item in items:
         value = "" if item.listed and item.mark is None else item.value
         groups.setdefault((item.label, value, item.before, item.health, item.mark, item.was), []).append(item)
-    for group in groups.values():
+    for group in _in_turn(list(groups.values()), items):
         first = group[0]
         subjects = [s for s in dict.fromkeys(item.subject for item in group) if s and s != only]
         value = ", ".join(dict.fromkeys(item.value for item in group))
         text = (f"{_names(subjects)}: " if subjects else "") + value + first.tail
         yield CardLine(first.label, text, first.health, first.before, first.mark, first.was)
+
+
+def _in_turn(groups: list[list[CardPiece]], items: Sequence[CardPiece]) -> Iterable[list[CardPiece]]:
+    """Lines that stand for several subjects, in an order that is also that of each subject: of steps on several
+    targets none comes before the one that it follows."""
+    place = {id(item): at for at, group in enumerate(groups) for item in group}
+    before: dict[int, set[int]] = {at: set() for at in range(len(groups))}
+    last: dict[tuple[str, str], int] = {}
+    for item in items if len(groups) <= MOST_ORDERED else ():
+        at, mine = place[id(item)], (item.label, item.subject)
+        if item.subject and last.get(mine, at) != at:
+            before[at].add(last[mine])
+        last[mine] = at
+    while before:
+        following = next((at for at, others in before.items() if not others & before.keys()), next(iter(before)))
+        del before[following]
+        yield groups[following]
 
 
 def _only_target(card: Card) -> str:

@@ -124,7 +124,7 @@ class SetShare(BackendChange):
         low, high = min(now, float(made.share)), max(now, float(made.share))
         if float(made.low) < low - float(NEAR) or float(made.high) > high + float(NEAR):
             told.append(f"between its commands {self.to} has {percent(float(made.low))} to {percent(float(made.high))}")
-        out = [s for s in one.servers if s not in one.ready]
+        out = [s for s in one.servers if s not in one.ready and made.weights.get(s.name)]
         if out and made.share:
             told.append(f"{len(out)} of {self.to} are out: its share grows when they return")
         return [CardWarning(WarningKind.EFFECT, self.name, each) for each in told]
