@@ -81,7 +81,7 @@ class StateKeeper:
             reads=reads,
             unknown=files.unknown,
             trouble=files.trouble,
-            edited=frozenset(key for key, then in configured.items() if then != present.rows[key].begun),
+            edited=frozenset(key for key, then in configured.items() if present.rows[key].unlike(then)),
             barred=files.barred,
         )
         return self.last
@@ -161,7 +161,9 @@ def _configured(loading: StateLoading, key: str) -> tuple[ConfiguredServer | Non
     backend, _, name = key.partition("/")
     servers = loading.servers.get(backend, {})
     if name in servers:
-        return (ConfiguredServer(servers[name].weight, servers[name].disabled),)
+        _, colon, port = servers[name].address.rpartition(":")
+        told = port if colon and port.isascii() and port.isdecimal() else ""
+        return (ConfiguredServer(servers[name].weight, servers[name].disabled, told),)
     return () if backend in loading.loads and backend not in loading.servers else (None,)
 
 

@@ -23,10 +23,11 @@ somebody enables it."""
 
 
 class ConfiguredServer(NamedTuple):
-    """What a configuration on the disk has of a server."""
+    """What a configuration on the disk has of a server. `port` is empty where that is not told."""
 
     weight: int
     disabled: bool
+    port: str = ""
 
 
 class StateRow(NamedTuple):
@@ -75,9 +76,18 @@ class StateRow(NamedTuple):
         return _word(self.maintenance, self.drained), self.weight
 
     @property
+    def port(self) -> str:
+        """Where its requests go; a state file brings it to the next process, whatever is configured there."""
+        return self.address.rpartition(":")[2]
+
+    @property
     def begun(self) -> ConfiguredServer:
-        """What this process was configured with."""
+        """What this process was configured with, as far as it tells."""
         return ConfiguredServer(self.configured, self.disabled)
+
+    def unlike(self, then: ConfiguredServer | None) -> bool:
+        """Whether a configuration is another one than this process has."""
+        return then is None or then._replace(port="") != self.begun or bool(then.port and then.port != self.port)
 
     def after_reload(self, kept: StateRow | None, then: ConfiguredServer) -> tuple[str, int]:
         """State and weight that the next process has, by what its file has of this server and how it is configured

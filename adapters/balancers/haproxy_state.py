@@ -131,20 +131,22 @@ def lost(
     present: PresentRows, kept: Mapping[str, StateRow], configured: Mapping[str, ConfiguredServer | None]
 ) -> dict[str, str]:
     """What a reload makes of the servers that it does not leave as they are: `drain`, `weight 30`, or both; empty for
-    one that it takes away. An agent sets its server again by itself. `configured` is what the configuration on the disk
-    has of servers; of one that is not there it is taken to be the same."""
+    one that it takes away; and `port 81` of one that it leaves there where another one is configured. An agent sets its
+    server again by itself. `configured` is what the configuration on the disk has of servers; of one that is not there
+    it is taken to be the same."""
     found = {key: "" for key, then in configured.items() if then is None}
     stale = {key: present.rows[key] for key in kept if key in present.rows}
     for key, row in {**present.unlike, **stale}.items():
         now_on = configured.get(key, row.begun)
         if now_on is None:
             continue
-        then = row.after_reload(kept.get(key), now_on)
-        if row.agent or then == row.now:
-            continue
-        (state, weight), (state_now, weight_now) = then, row.now
-        parts = [state] if state != state_now else []
-        found[key] = ", ".join([*parts, *([f"weight {weight}"] if weight != weight_now else [])])
+        (state, weight), (state_now, weight_now) = row.after_reload(kept.get(key), now_on), row.now
+        parts = [state] if state != state_now and not row.agent else []
+        parts += [f"weight {weight}"] if weight != weight_now and not row.agent else []
+        held = kept[key].port if key in kept and now_on.port else now_on.port
+        parts += [f"port {held}"] if held != now_on.port else []
+        if parts:
+            found[key] = ", ".join(parts)
     return found
 
 

@@ -163,3 +163,23 @@ async def test_the_file_of_one_backend_keeps_nothing_of_another(reloadable: Star
         assert said((await edge.read(deadline=2)).saved, "other").message.startswith("a reload sets red to weight 100")
         after = await running.reload(edge)
         assert after.servers["other/red"].weight == 100, "and so it is"
+
+
+async def test_a_port_that_was_configured_anew_and_that_the_file_holds_is_told(reloadable: Start) -> None:
+    """haproxy/haproxy#985, #1412, #2103, #3296: the reload keeps the former port, and nothing says so."""
+    async with listening(healthy, healthy) as (port, other):
+        running = reloadable(LOADED, port=port)
+        edge = running.edge()
+        await set_and_saved(edge)
+        running.configure(port=other)
+        holds = f"a reload sets blue to port {port}: the configuration on the disk says otherwise"
+        assert said((await edge.read(deadline=2)).saved).message == holds
+        after = await running.reload(edge)
+        assert after.servers["shop/blue"].address == f"127.0.0.1:{port}", "and so it is"
+        assert after.servers["shop/green"].address == f"127.0.0.1:{other}", "of one that was not set nothing is held"
+        assert said(after.saved).message == holds, "also at the next one"
+        await edge.set_weight("shop", "blue", 100, deadline=2)
+        saved = await edge.save("shop", deadline=2)
+        assert saved is not None
+        assert keeping(saved, "shop") is None
+        assert (await running.reload(edge)).servers["shop/blue"].address == f"127.0.0.1:{other}", "the way out"
