@@ -24,7 +24,7 @@ demo: $(STAMP) ## A laboratory of real components and the console on it; ARGS="-
 	@$(BIN)/recovery demo $(ARGS)
 
 test: $(STAMP) ## All tests but the long programmes; ARGS are handed to pytest
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, import rules, packages
 	@$(BIN)/ruff format --check .

@@ -35,6 +35,8 @@ AT_ONCE = 20_000
 next look, and until then nothing is appended."""
 PAGE = 2000
 """Entries read at a time."""
+CACHE = 512
+"""KiB of pages that SQLite may keep: entries are appended, and are read past this connection."""
 WRITABLE = S_IWUSR | S_IWGRP | S_IWOTH
 INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 SOME = "SELECT seq, header, hash, salt, payload FROM entries WHERE seq IN ({}) ORDER BY seq"
@@ -78,6 +80,7 @@ class SqliteJournal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA secure_delete=ON")
+            self._db.execute(f"PRAGMA cache_size=-{CACHE}")
             self._db.text_factory = as_nothing
             self._version = self._data_version()
             # The newest entries are in the log until a checkpoint; both are read through the index.

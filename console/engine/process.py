@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING
 from console.engine.control import listens, require_same_file
 from console.engine.host import EngineLock, claim_state, harden, make_private, require_own_files, write_index
 from console.engine.log import log_to
-from console.engine.memory import return_memory, small_heaps
+from console.engine.memory import keep_what_is_there, return_memory, small_heaps
 from console.engine.report import StartReport, notify_systemd, watched_by_systemd
 from console.places import EnginePlace, of_file
 from state.errors import ConfigError, Problem, RecoveryError, Refused
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from state.runs.fault_points import Reach
 
 LOOK_EVERY = 0.25  # seconds between two measurements of the loop
-COLLECT_AFTER = 20_000  # objects between two garbage collections; readings make thousands and leave no cycles
 LATE = 0.25  # seconds; a loop later than this is written to the log
 
 log = logging.getLogger("recovery.engine")
@@ -79,8 +77,7 @@ async def serve(place: EnginePlace, options: EngineOptions, report: StartReport)
         keeping = keep_door(door, place, engine.estate.environment)
         for watching in (watch_loop(lag), log_outages(engine), return_memory(), keeping):
             stack.callback(asyncio.create_task(watching).cancel)
-        gc.freeze()
-        gc.set_threshold(COLLECT_AFTER)
+        keep_what_is_there()
         report.ready(f"engine of {place.estate} serves on {place.engine}")
         log.info("serving %s", place.estate)
         await ended(engine, ending)

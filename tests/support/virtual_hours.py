@@ -22,7 +22,7 @@ from typing import Any
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.sqlite import SqliteJournal
-from console.engine.memory import return_memory, small_heaps
+from console.engine.memory import keep_what_is_there, return_memory, small_heaps
 from state.api.requests import PlanChange, PlanRequest, PlanShare, PlanUndo, Stop, Submission
 from state.api.run_states import RunState
 from state.api.topics import Topic
@@ -235,6 +235,7 @@ async def live(hours: float, seed: int, place: Path) -> bool:
     it = Hours(place, random.Random(seed))
     engine = it.engine_on()
     await engine.start()
+    keep_what_is_there()
     moving = asyncio.create_task(it.move())
     await asyncio.sleep(5)
     await it.work(engine, BOUNDED, 0.1)
