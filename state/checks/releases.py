@@ -29,12 +29,10 @@ class Fits(CheckArgs):
 
 
 class Running(CheckArgs):
-    """A service, and the digest that it should run. `leaves` are those that served when a way back to it was planned:
-    people went back from them, which the ledger of releases keeps."""
+    """A service, and the digest that it should run."""
 
     service: Name
     digest: str
-    leaves: tuple[str, ...] = ()
 
 
 class SchemaAt(CheckArgs):

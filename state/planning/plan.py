@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 
 from state.api.card import Card, Confirm, Diff, Rule
 from state.api.requests import PlanRequest, Typed
@@ -31,7 +32,8 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What is to be planned, before anything was read. `retry_of` is (run, step instance key) for a retry.
-    `rules` are verdicts on the plan as a whole, `diffs` what it changes beside what its changes say themselves."""
+    `rules` are verdicts on the plan as a whole, `diffs` what it changes beside what its changes say themselves. `noted`
+    is recorded with the request and was read for the card: nothing that is carried out follows from it."""
 
     title: str
     steps: tuple[PlannedStep, ...]
@@ -43,6 +45,7 @@ class Draft:
     request: PlanRequest | None = None
     rules: tuple[Rule, ...] = ()
     diffs: tuple[Diff, ...] = ()
+    noted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

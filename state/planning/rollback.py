@@ -22,7 +22,7 @@ from state.runs.steps import PlannedStep
 from state.verdicts.releases import ReleasesVerdict
 from state.verdicts.rollback import TURNS, WayBack
 from state.verdicts.schema_undo import run_on, undo_args, undo_spec
-from state.world.release_parts import Release, is_digest
+from state.world.release_parts import LEAVES, Release, is_digest
 
 RULES: Mapping[ReasonKind, str] = {
     ReasonKind.SCHEMA: "release-schema",
@@ -67,7 +67,8 @@ def rollback_draft(request: PlanRollback, estate: Estate, verdicts: Mapping[str,
     now, to = verdict.truth.schema.version, chosen.schema_to
     diffs = (Diff(f"schema of {name}", now, to),) if to else ()
     title += f" after schema {now} → {to}" if to else ""
-    return Draft(title, steps, service=name, budget=service.rto, request=asked, rules=tuple(rules), diffs=diffs)
+    noted, told = {LEAVES: list(verdict.truth.running)}, tuple(rules)
+    return Draft(title, steps, service=name, budget=service.rto, request=asked, rules=told, diffs=diffs, noted=noted)
 
 
 def _chosen(name: str, to: str, verdict: ReleasesVerdict) -> WayBack:
@@ -145,7 +146,7 @@ def _steps(
         args = {"command": entry.redeploy, "args": {key: value for key, value in known.items() if key in params}}
         timeout = estate.commands[entry.redeploy].timeout
         yield _change("deploy", COMMAND, args, f"Deploy {release.label} again", timeout, "pause")
-    running = {"service": name, "digest": release.digest, "leaves": list(verdict.truth.running)}
+    running = {"service": name, "digest": release.digest}
     title = f"Every instance with traffic runs {release.version}, by its own word"
     yield _check("runs", "release.running", running, title, 60.0, "pause", samples=3)
     title = f"{name} is within its objectives, ten times in a row"

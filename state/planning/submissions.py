@@ -244,7 +244,7 @@ class Submissions:
             service=draft.service,
             budget=draft.budget,
             targets=tuple(targets),
-            request={} if draft.request is None else write(draft.request),
+            request={**({} if draft.request is None else write(draft.request)), **draft.noted},
             steps=tuple(steps),
             message=f"{draft.title}: {len(steps)} step{'s' if len(steps) != 1 else ''}{_overrides(draft)}",
         )

@@ -9,12 +9,10 @@ from state.journal.events import Recorded
 from state.journal.projection import FoldSetting, Projection
 from state.releases.events import ReleaseRecorded
 from state.runs.events import RunStarted
-from state.world.release_parts import Release
+from state.world.release_parts import LEAVES, Release
 
 KEPT = 50
 """So many releases of a service are known; older ones are in the journal."""
-GOES_BACK = "release.running"
-"""The check of a way back that says which releases it leaves."""
 
 
 class Ledger:
@@ -53,16 +51,14 @@ class Ledger:
 
     def _go_back(self, recorded: Recorded, body: RunStarted) -> None:
         """A person confirmed that a service leaves releases; the one that it goes to is left no more."""
-        for step in body.steps:
-            leaves = step.args.get("leaves") if step.what == GOES_BACK else None
-            service = str(step.args.get("service", ""))
-            if not leaves:
-                continue
-            self._left.pop((service, str(step.args.get("digest"))), None)
-            for digest in map(str, leaves):
-                if digest in self.releases.get(service, {}):
-                    self._left[service, digest] = (recorded.seq, recorded.at, recorded.event.run)
-            self._judge.released(service, self.of(service))
+        leaves, service = body.request.get(LEAVES), str(body.request.get("service", ""))
+        if not isinstance(leaves, list | tuple) or not leaves:
+            return
+        self._left.pop((service, str(body.request.get("to"))), None)
+        for digest in map(str, leaves):
+            if digest in self.releases.get(service, {}):
+                self._left[service, digest] = (recorded.seq, recorded.at, recorded.event.run)
+        self._judge.released(service, self.of(service))
 
     def of(self, service: str) -> tuple[Release, ...]:
         """The releases of a service, the oldest first."""

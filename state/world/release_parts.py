@@ -8,6 +8,8 @@ from dataclasses import dataclass
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 """What names an artifact for ever. A tag may be another artifact tomorrow."""
 SCHEMA = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18}){0,5}")
+LEAVES = "leaves"
+"""What the journal has beside the request of a way back: the digests that served when its card was made."""
 SHORT = 12
 """So many digits of a digest are shown."""
 

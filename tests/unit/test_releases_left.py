@@ -98,3 +98,20 @@ def test_the_order(releases: tuple[Release, ...], warm: dict[str, Warm], first: 
     offered = rollback_verdict(facts).offered
     assert offered is not None
     assert offered.release.version == first
+
+
+async def test_what_serves_may_be_told_otherwise_between_card_and_confirmation() -> None:
+    """What a card notes of it is no part of what is carried out."""
+    async with release_site() as site:
+        for number in (1, 2):
+            await site.record(number, schema_min="9", schema_max="11")
+        await stands(site, 1, ReleaseStanding.OFFERED)
+        await stands(site, 2, ReleaseStanding.SERVES)
+        card = await site.preview(PlanRollback("shop"))
+        site.runs("green", 2, doubt="a cache gave it")
+        async with asyncio.timeout(20):
+            while site.view.releases[f"shop/{digest(2)}"].standing is ReleaseStanding.SERVES:
+                await asyncio.sleep(0.05)
+        run = (await site.submit(card)).run
+        assert await site.ended(run, 200) == "done"
+        assert {each.version: each.left_in for each in site.engine.folds.of(Ledger).of("shop")} == {"v1": "", "v2": run}
