@@ -99,4 +99,4 @@ def test_a_calendar_without_any_event_was_not_fetched(tmp_path: Path) -> None:
 def test_a_title_that_no_event_has_is_told_to_who_wrote_it(tmp_path: Path) -> None:
     """A slip in `summary` protects nothing, and looks like a calendar without a freeze."""
     (note,) = checked(placed(tmp_path, NOW.replace("winter freeze", "winter freze"))).notes
-    assert note.endswith(" (protects nothing: 1 event, none of them with this title)")
+    assert note.endswith("protects nothing: 1 event, none of them with this title)")
