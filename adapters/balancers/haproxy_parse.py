@@ -37,6 +37,8 @@ WHOLE = (b",BACKEND,", b",FRONTEND,")
 FIRST = "INI"
 UNCHECKED = ("", FIRST, "UNK")
 """Check statuses of a server that no health check has answered for: there is none, or its first is under way."""
+GOING_DOWN = "UP "
+"""How the status of a server begins that is up though its last check failed: `UP 2/3`, else `UP` alone."""
 AGENT_SAID = "via agent : "
 ANSWERED = ("L7OK", "L7STS")
 """Of an agent's statuses those that are a word of its own: up, and down. Silence, half an answer and a refused
@@ -270,6 +272,7 @@ class Intake:
             unresolved=bool(state.admin & UNRESOLVED),
             throttle=int(parts[29] or 100),
             check_off=state.check_off,
+            failing=status.startswith(GOING_DOWN),
         )
         if (known := self._servers.get(key)) == server:
             server = known
@@ -299,7 +302,8 @@ def led(servers: dict[str, Server], before: dict[str, Server]) -> dict[str, Serv
     """Servers that follow another one are checked by its check; those that are as before are the same objects."""
     for key, server in servers.items():
         if server.follows:
-            followed = replace(server, checked=_leader(server, servers).checked)
+            leader = _leader(server, servers)
+            followed = replace(server, checked=leader.checked, failing=server.up and leader.failing)
             servers[key] = known if (known := before.get(key)) == followed else followed
     return servers
 

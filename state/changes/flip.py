@@ -17,7 +17,7 @@ from state.estate.model import Estate, ObjectName
 from state.ports.balancer import CanSetWeight
 from state.ports.outside import Outside
 from state.ports.target import Receipt
-from state.verdicts.traffic import ServerEffect, state_word
+from state.verdicts.traffic import ServerEffect, failing_words, state_word
 from state.world.balancer_parts import Server
 
 NAMED = 3
@@ -99,6 +99,7 @@ class Flip(BackendChange):
             more = f" and {len(out) - NAMED} more" if len(out) > NAMED else ""
             fact = f"{len(ready)} of {len(taking)} servers of {self.to} are ready"
             fact += f"; {', '.join(out[:NAMED])}{more}" if out else ""
+        fact += failing_words(ready)
         way_out = "Make the destination healthy and return it to rotation first"
         return Rule("make-before-break", bool(ready), fact, way_out, "responder", self.name, self.balancer.name)
 

@@ -13,7 +13,7 @@ from state.changes.floors import promise_of
 from state.changes.safety import Touched
 from state.estate.model import Estate
 from state.ports.balancer import ServerState
-from state.verdicts.traffic import ServerEffect, floor_after, set_down, state_word
+from state.verdicts.traffic import ServerEffect, failing_words, floor_after, set_down, state_word
 from state.world.balancer_parts import BalancerReading, Server
 
 
@@ -40,6 +40,7 @@ def follower_rules(
         passed = will >= floor or will >= floor_after(servers, {}, backups)
         who = f"{service} needs at least" if service else "at least"
         fact = f"{', '.join(names)} would go with it: {will} of {len(servers)} servers would serve, {who} {floor}"
+        fact += "" if passed else failing_words(servers)
         way_out = "Return another server of that backend to rotation first"
         yield Rule("floor", passed, fact, way_out, "responder", f"{reading.name}/{backend}", reading.name)
 

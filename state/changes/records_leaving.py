@@ -22,7 +22,7 @@ from state.ports.outside import Outside
 from state.ports.target import Setting
 from state.units import counted as number
 from state.verdicts.safety import site_of
-from state.verdicts.traffic import counted
+from state.verdicts.traffic import sure
 from state.world.record_sets import SETTABLE, Sets
 
 KIND = "dns.leave-site"
@@ -162,11 +162,11 @@ class NameLeft(SetRecords):
                 return False, f"{place} cannot be read: {error}"
             place_of = balancer, traffic.backend
             elsewhere = (s for s in servers if site_of(self._estate, service, place_of, s) != self._site)
-            sure = [s for s in counted(tuple(elsewhere), promise.backups) if s.checked]
+            well = [s for s in sure(tuple(elsewhere), promise.backups) if s.checked]
             least = max(1, promise.floor)
-            serve = number(len(sure), "server serves", "servers serve")
+            serve = number(len(well), "server serves", "servers serve")
             told.append(f"{place}: {serve} outside {self._site}, by checks")
-            if len(sure) < least:
+            if len(well) < least:
                 return False, f"{told[-1]}; at least {least} must"
         return True, "; ".join(told)
 

@@ -20,7 +20,7 @@ from state.ports.balancer import Balancer, CanRoute, Forgets, KnowsTheWay
 from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.routing import alike, values_of
-from state.verdicts.traffic import floor_after, proven, state_word
+from state.verdicts.traffic import failing_words, floor_after, proven, state_word
 from state.world.balancer_parts import Server
 
 
@@ -144,6 +144,7 @@ class SetRoute:
             fact += "; none of them is checked"
         elif will < floor:
             fact += "; " + ", ".join(f"{s.name} {state_word(s)}" for s in servers if not s.serving)[:200]
+            fact += failing_words(servers)
         passed = will > 0 and will >= min(floor, max(was, 1))
         way_out = "Make the destination healthy first"
         return Rule("make-before-break", passed, fact, way_out, "responder", self.name, self.balancer.name)

@@ -23,7 +23,7 @@ from state.ports.outside import Outside
 from state.ports.target import Identity, Receipt, Setting
 from state.verdicts.drift import settings_of
 from state.verdicts.keeping import Keeping, file_of, keeping
-from state.verdicts.traffic import ServerEffect, after_effect, floor_after, proven, state_word
+from state.verdicts.traffic import ServerEffect, after_effect, failing_words, floor_after, proven, state_word
 from state.world.balancer_parts import NextReads, Server
 
 TAKEN_OUT = ("maint", "drain")
@@ -182,6 +182,7 @@ class BackendChange:
             fact += "; a backup does not count (traffic.backups)"
         if not proven(servers):
             fact += "; none of them is checked"
+        fact += "" if passed else failing_words(after_effect(s, effects.get(s.name, ServerEffect())) for s in servers)
         return Rule(
             "floor", passed, fact, "Return another server to rotation first", "responder", self.name, self.balancer.name
         )

@@ -15,7 +15,7 @@ from state.estate.model import Estate, Name, ObjectName
 from state.units import percent, rate
 from state.verdicts.evidence import no_data_reason
 from state.verdicts.sharing import measured
-from state.verdicts.traffic import active_message, counted, proven, reason_word, shares, state_word, taking
+from state.verdicts.traffic import active_message, proven, reason_word, shares, state_word, sure, taking
 from state.world.balancer_parts import BalancerReading, Server
 from state.world.world import World
 
@@ -104,6 +104,8 @@ def serving(args: OneServer, world: World, estate: Estate, now_mono: float) -> A
         return answered(False, f"{args.balancer}/{args.backend} has no server {args.server}")
     if server.serving and not server.checked:
         return unknown(f"{server.name}: the balancer runs no health check on it, or none has answered yet")
+    if server.serving and server.failing:
+        return unknown(f"{server.name}: it is in rotation, and its last check failed ({server.status})")
     if server.serving and server.backup and server not in taking(servers, promise_of(estate, *_place(args)).backups):
         return answered(False, f"{server.name}: in reserve, as a backup, while others serve")
     return answered(server.serving, _describe(server))
@@ -154,7 +156,7 @@ def floor(args: Floor, world: World, estate: Estate, now_mono: float) -> Answer:
     if isinstance(servers, Answer):
         return servers
     backups = promise_of(estate, *_place(args)).backups
-    count = len(counted(servers, backups))
+    count = len(sure(servers, backups))
     active = next((name for name, share in shares(servers, backups).items() if share == 1.0), "")
     message = f"{args.balancer}/{args.backend}: {count} serve, at least {args.at_least}"
     if count >= args.at_least and not proven(servers):

@@ -10,6 +10,7 @@ from state.config_files.paths import Path, at, select
 from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
 from state.estate.safety import MOST_RULES
+from state.estate.windows import MOST_WINDOWS
 
 
 def safety_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
@@ -20,6 +21,12 @@ def safety_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
         yield ("rules",), located.problem(("rules",), str(len(rules)), f"at most {MOST_RULES} rules", key=True)
         return
     windows = at(data, ("windows",))
+    if isinstance(windows, Mapping) and len(windows) > MOST_WINDOWS:
+        yield (
+            ("windows",),
+            located.problem(("windows",), str(len(windows)), f"at most {MOST_WINDOWS} windows", key=True),
+        )
+        return
     for base, rule in select(data, ("rules", "*")):
         if isinstance(windows, Mapping) and base[-1] in windows:
             expected = "a name that no protected window has: who overrides one names it"

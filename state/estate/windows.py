@@ -16,6 +16,8 @@ from state.estate.entry import Entry, Seconds
 from state.estate.values import ServiceName
 
 FIELDS = 5
+MOST_WINDOWS = 100
+"""Each is worked out again with every picture of the header."""
 LONGEST = 31 * 86_400.0
 """Seconds a window may last."""
 

@@ -15,7 +15,7 @@ from state.estate.colours import colour_of
 from state.estate.model import Estate
 from state.estate.safety import SafetyRule, ServersOf
 from state.units import percent, rate
-from state.verdicts.traffic import counted, proven
+from state.verdicts.traffic import proven, sure
 from state.world.balancer_parts import Server
 
 Place = tuple[str, str]
@@ -125,7 +125,7 @@ def _at(
 def _counted(estate: Estate, of: ServersOf, place: Place, servers: tuple[Server, ...]) -> list[Server]:
     traffic = estate.services[of.service].traffic
     assert traffic is not None, "rules are about services with traffic"
-    return [s for s in counted(servers, traffic.backups) if within(estate, of, place, s)]
+    return [s for s in sure(servers, traffic.backups) if within(estate, of, place, s)]
 
 
 def _count(rule: SafetyRule, estate: Estate, place: Place, servers: tuple[Server, ...]) -> _Count:

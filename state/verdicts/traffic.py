@@ -101,10 +101,22 @@ def proven(servers: Iterable[Server]) -> bool:
     return any(s.checked for s in servers)
 
 
+def sure(servers: Iterable[Server], backups: Backups = "reserve") -> list[Server]:
+    """Of those that count the ones whose last check passed: nothing is led to others as if they served, and nothing is
+    taken away in trust on them. What a balancer still sends them is another question."""
+    return [s for s in counted(servers, backups) if not s.failing]
+
+
+def failing_words(servers: Iterable[Server]) -> str:
+    """The servers that are up though their last check failed, as the end of a sentence; empty where there is none."""
+    named = ", ".join(f"{s.name} ({s.status})" for s in servers if s.serving and s.failing)
+    return f"; the last check failed: {named[:200]}" if named else ""
+
+
 def floor_after(servers: Iterable[Server], effects: Mapping[str, ServerEffect], backups: Backups = "reserve") -> int:
     """How many servers would serve after the effects (by server name): the number that is compared with the floor."""
     unchanged = ServerEffect()
-    return len(counted((after_effect(s, effects.get(s.name, unchanged)) for s in servers), backups))
+    return len(sure((after_effect(s, effects.get(s.name, unchanged)) for s in servers), backups))
 
 
 def shares(servers: Sequence[Server], backups: Backups = "reserve") -> dict[str, float]:

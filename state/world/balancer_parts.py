@@ -17,7 +17,8 @@ class Server:
     another server of its backend serves. `checked`: a check has answered, so that `up` is evidence; a server without a
     check, or before its first answer, is in rotation all the same. `follows`: the server (`backend/name`) whose state
     it has, also in maintenance and drain. `unresolved`: it is out because its name has no address. `throttle`: percent
-    of its weight that it has while it warms up. `check_off`: it has a health check, which is switched off.
+    of its weight that it has while it warms up. `check_off`: it has a health check, which is switched off. `failing`:
+    it is up, and its last check failed; so many more and it is down (HAProxy: `UP 2/3`).
     """
 
     backend: str
@@ -43,6 +44,7 @@ class Server:
     unresolved: bool = False
     throttle: int = 100
     check_off: bool = False
+    failing: bool = False
 
     @property
     def serving(self) -> bool:

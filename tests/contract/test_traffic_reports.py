@@ -11,7 +11,7 @@ import pytest
 from adapters.balancers.haproxy import HAProxy
 from adapters.balancers.haproxy_parse import Intake
 from state.health import Health
-from state.verdicts.traffic import backend_verdict, reason_word, server_health, set_down, state_word
+from state.verdicts.traffic import backend_verdict, counted, reason_word, server_health, set_down, state_word, sure
 from tests.contract.components import free_port, haproxies
 from tests.contract.haproxy_sections import checked, healthy, listening, sections, until
 
@@ -133,7 +133,24 @@ async def test_a_server_that_fails_some_checks_serves_until_it_is_down(run: Call
         server.well = False
         read = (await until(balancer, lambda r: r.servers["web/a"].check == "L7STS")).servers["web/a"]
     assert read.status.startswith("UP ")
-    assert (state_word(read), read.serving) == ("ready", True)
+    assert (state_word(read), read.serving, read.failing) == ("ready", True, True)
+    assert counted([read]), "it has requests"
+    assert not sure([read]), "and nothing is led to it as if it were well"
+
+
+async def test_who_follows_a_server_fails_its_check_too(run: Callable[..., HAProxy]) -> None:
+    server = Ailing()
+    text = (
+        "backend web\n  option httpchk\n  server a 127.0.0.1:{port} check inter 100ms fall 250\n"
+        "backend more\n  server b 127.0.0.1:{port} track web/a\n"
+    )
+    async with listening(server) as (port,):
+        balancer = run(text, port=port)
+        await checked(balancer, "web")
+        assert not (await balancer.read(deadline=2)).servers["more/b"].failing
+        server.well = False
+        read = (await until(balancer, lambda r: r.servers["web/a"].failing)).servers["more/b"]
+    assert (read.up, read.failing) == (True, True)
 
 
 STATE = (

@@ -72,3 +72,14 @@ def test_each_problem_is_told_at_its_line(rule: str, told: str) -> None:
         load(rule)
     found = [str(problem) for problem in refused.value.problems if problem.line == 17]
     assert any(told in each for each in found), str(refused.value)
+
+
+@pytest.mark.parametrize(("count", "told"), [(100, ""), (101, "found 101, expected at most 100 windows")])
+def test_windows_are_so_few_that_all_of_them_are_shown_at_once(count: int, told: str) -> None:
+    one = "{cron: '0 9 * * *', zone: UTC, duration: 1h}"
+    text = BASE.replace("rules:", "windows:") + "".join(f"  w{each}: {one}\n" for each in range(count))
+    try:
+        found = str(len(parse_estate(parse_yaml(text, "e.yaml"), kinds()).windows))
+    except ConfigError as error:
+        found = str(error)
+    assert found.endswith(told or "100")
