@@ -31,7 +31,7 @@ from state.runs.looking import LastLook, looked, obstacle_to, others_since
 from state.runs.model import Run, StepRun
 from state.runs.saving import saved
 from state.runs.temporary import made
-from state.runs.turns import EffectTurns
+from state.runs.turns import EffectTurn, EffectTurns
 
 NOTHING_AROUND = NothingAround()
 READ_DEADLINE = 4.0
@@ -258,7 +258,14 @@ class Effects:
             answer = EffectAnswered(INTERRUPTED, "interrupted; reading the target", unknown=True, until=until)
             await self._record(run, step, answer)
         change, now = self._build(intent.change), self._clock.mono()
-        await self._conclude(run, step, Trial(change, intent.facts, change.quiet, now, Answered.UNKNOWN, sent))
+        turn = await self._turns.take(step.effect, self._together(change.targets))
+        if isinstance(turn, EffectTurn):  # another one in doubt is no reason not to read this one
+            turn.doubt()
+        try:
+            await self._conclude(run, step, Trial(change, intent.facts, change.quiet, now, Answered.UNKNOWN, sent))
+        finally:
+            if isinstance(turn, EffectTurn):
+                turn.end()
 
     def _sent_before(self, step: StepRun) -> float:
         """The latest monotonic instant at which an effect can have been sent of which only the intent is known.

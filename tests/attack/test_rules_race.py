@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from adapters.balancers.memory import MemoryBalancer
+from adapters.journals.memory import MemoryJournal
 from state.api.requests import PlanRunbook
 from state.errors import EffectUnknown, ReadFailure, Trouble
 from state.ports.balancer import ServerState
 from state.ports.target import Receipt
 from state.world.balancer_parts import Server
-from tests.support.small_estate import ESTATE, small
+from tests.support.small_estate import ESTATE, Small, small
 
 pytestmark = pytest.mark.virtual_time
 SITES = {"east": "edge", "west": "edge2"}
@@ -106,3 +107,35 @@ async def test_what_is_judged_by_an_effect_in_doubt_is_not_sent() -> None:
         assert await serving(west) == [True]
         lost.lost = False
         assert await lab.ended(east, 120) == "paused", "nothing was done there, as its readings say now"
+
+
+class Silent(Far):
+    """One behind a way on which a command may still be: it answers nothing, and all that is read is as before."""
+
+    direct = False
+
+    async def set_state(self, backend: str, server: str, state: ServerState, *, deadline: float) -> Receipt:
+        raise EffectUnknown("the connection was lost", "lost")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_may_still_arrive_is_waited_for_also_after_a_restart(restarted: bool) -> None:
+    rules = two_sites(sites_on=1)
+    rules["policies"] = {**rules["policies"], "delivery": "60s"}
+    east, west, store = Silent("edge", {"shop": {"blue": 100}}), one("edge2"), MemoryJournal()
+    books, both = (leave("east", 1.0), leave("west", 0.1)), {"balancer": east, "more": [west], "store": store}
+    async with small(*books, estate=rules, **both) as lab:
+        sent = (await lab.submit(await lab.preview(PlanRunbook("leave-east", {})))).run
+        while (step := lab.engine.history.runs[sent].latest("out")).answered == "":
+            await asyncio.sleep(0.05)
+        if not restarted:
+            return await held_back(lab, sent)
+    async with small(*books, estate=rules, **both) as lab:
+        await held_back(lab, sent)
+    assert step.intent is not None
+
+
+async def held_back(lab: Small, sent: str) -> None:
+    after = (await lab.submit(await lab.preview(PlanRunbook("leave-west", {})))).run
+    assert await lab.ended(after, 30) == "paused"
+    assert f"what became of {sent}/out#1" in lab.engine.history.runs[after].message
