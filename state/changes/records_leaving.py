@@ -21,7 +21,7 @@ from state.estate.values import SiteName
 from state.ports.outside import Outside
 from state.ports.target import Setting
 from state.units import counted as number
-from state.verdicts.safety import site_of
+from state.verdicts.safety import standing_at
 from state.verdicts.traffic import sure
 from state.world.record_sets import SETTABLE, Sets
 
@@ -161,7 +161,7 @@ class NameLeft(SetRecords):
             except (ReadFailure, KeyError) as error:
                 return False, f"{place} cannot be read: {error}"
             place_of = balancer, traffic.backend
-            elsewhere = (s for s in servers if site_of(self._estate, service, place_of, s) != self._site)
+            elsewhere = (s for s in servers if standing_at(self._estate, place_of, s) != self._site)
             well = [s for s in sure(tuple(elsewhere), promise.backups) if s.checked]
             least = max(1, promise.floor)
             serve = number(len(well), "server serves", "servers serve")

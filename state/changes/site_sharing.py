@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from state.api.card import Rule
-from state.changes.floors import services_of
 from state.changes.model import ChangeKind, ChangeSpec, Risk
 from state.changes.sharing import SetShare
 from state.changes.traffic import BackendArgs
@@ -17,7 +16,7 @@ from state.config_files.suggestions import not_found
 from state.estate.model import Estate, HandStep
 from state.estate.values import SiteName
 from state.ports.outside import Outside
-from state.verdicts.safety import site_of
+from state.verdicts.safety import standing_at
 from state.verdicts.sharing import ShareSide, Split, split
 from state.world.balancer_parts import Server
 
@@ -38,7 +37,6 @@ class ShareLeft(SetShare):
 
     def __init__(self, spec: ChangeSpec, args: ShareLeftArgs, estate: Estate, outside: Outside) -> None:
         super().__init__(spec, args, estate, outside, args.site, args.at_most)
-        self._owners = services_of(estate, args.balancer, args.backend)
         left = f"at most {args.at_most}%" if args.at_most else "nothing"
         self.title = f"Leave {args.site} {left} of {self.name}"
         self.verb = f"leave {args.site} {left}"
@@ -47,9 +45,7 @@ class ShareLeft(SetShare):
         return {s.name for s in servers if self._site(s) == self.to}
 
     def _site(self, server: Server) -> str:
-        place = (self.balancer.name, self.backend)
-        owner = next(iter(self._owners), "")
-        return site_of(self.estate, owner, place, server) if owner else self.estate.balancers[place[0]].site
+        return standing_at(self.estate, (self.balancer.name, self.backend), server)
 
     def _split(self, servers: tuple[Server, ...], one: ShareSide, other: ShareSide) -> Split | None:
         now = Fraction(self._share_now(servers, one)).limit_denominator(1_000_000)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from state.changes.floors import colours_of, services_of
+from state.changes.floors import colours_of
 from state.checks.hands import traffic_by_hand
 from state.checks.model import Answer, CheckArgs, CheckKind, answered
 from state.checks.traffic import Drained, backend_servers, drained
@@ -15,7 +15,7 @@ from state.estate.colours import Colours, colour_of
 from state.estate.model import Estate, Name, ObjectName
 from state.estate.values import SiteName
 from state.health import Health
-from state.verdicts.safety import site_of
+from state.verdicts.safety import standing_at
 from state.world.balancer_parts import Server
 from state.world.world import World
 
@@ -40,8 +40,7 @@ def site_drained(args: DrainedSite, world: World, estate: Estate, now_mono: floa
     if isinstance(servers, Answer):
         return servers
     place = args.balancer, args.backend
-    owner = next(iter(services_of(estate, *place)), "")
-    here = [s.name for s in servers if owner and site_of(estate, owner, place, s) == args.site]
+    here = [s.name for s in servers if standing_at(estate, place, s) == args.site]
     if not here:
         return _none_there(args, servers, colours_of(estate, *place))
     common = {"balancer": args.balancer, "backend": args.backend, "sessions": args.sessions}

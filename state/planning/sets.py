@@ -22,7 +22,7 @@ from state.runs.steps import PlannedStep
 from state.runs.temporary import BACK, OVER
 from state.text import reason_in
 from state.units import clock
-from state.verdicts.safety import site_of
+from state.verdicts.safety import standing_at
 
 MOST_CHANGES = 200
 """The most changes of one set."""
@@ -138,20 +138,21 @@ async def _evacuation(site: str, estate: Estate, outside: Outside, deadline: flo
     """Of each backend, weight 0 for its servers at the site, where others of it stand elsewhere."""
     if site not in estate.sites:
         raise not_found("site", site, estate.sites)
-    places = {
-        (name, service.traffic.backend): owner
-        for owner, service in estate.services.items()
-        if service.traffic is not None
-        for name in service.traffic.balancers
-    }
+    entries = [service.traffic for service in estate.services.values() if service.traffic is not None]
+    places = dict.fromkeys((name, entry.backend) for entry in entries for name in entry.balancers)
     found: list[ChangeSpec] = []
-    for (balancer, backend), owner in places.items():
+    for balancer, backend in places:
         try:
             servers = await outside.balancers[balancer].read_backend(backend, deadline=deadline)
         except (ReadFailure, KeyError) as error:
             fact = f"{balancer}/{backend} cannot be read: {error}"
-            raise Refused("fresh-readings", fact, "Restore the reading: nobody knows what it leads to") from error
-        here = [s for s in servers if site_of(estate, owner, (balancer, backend), s) == site]
+            way_out = "Restore the reading: nobody knows what it leads to; or evacuate-site with gone="
+            raise Refused("fresh-readings", fact, f"{way_out}{balancer}, which leaves it out") from error
+        here = [s for s in servers if standing_at(estate, (balancer, backend), s) == site]
+        if len(here) == len(servers) and estate.balancers[balancer].site != site and any(s.weight for s in here):
+            fact = f"{balancer}/{backend} at {estate.balancers[balancer].site} has servers at {site} only"
+            raise Refused("evacuate", fact, "Start servers elsewhere, or lead clients to another balancer and name this"
+                          " one no more")  # fmt: skip
         if here and len(here) < len(servers) and any(s.weight for s in here):
             weights = dict.fromkeys((s.name for s in here), 0)
             found.append(ChangeSpec("backend.weights", {"balancer": balancer, "backend": backend, "weights": weights}))

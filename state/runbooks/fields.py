@@ -61,15 +61,17 @@ def _zones(estate: Estate, service: str) -> tuple[str, ...]:
 
 
 def _spanning(estate: Estate, service: str) -> tuple[str, ...]:
-    """The balancers that lead to servers of a service at several sites, as the estate says where its colours stand."""
+    """The balancers that lead to servers of a service at another site than their own, as the estate says where its
+    colours stand."""
     traffic = estate.services[service].traffic if service in estate.services else None
     if traffic is None or traffic.routes is not None:
         return ()
+    same = [t for t in (s.traffic for s in estate.services.values()) if t is not None and t.backend == traffic.backend]
     sites = {
-        name: {each.site or estate.balancers[name].site for each in traffic.colours.values()}
+        name: {each.site for t in same if name in t.balancers for each in t.colours.values()}
         for name in traffic.balancers
     }
-    return tuple(name for name, found in sites.items() if len(found) > 1)
+    return tuple(name for name, found in sites.items() if found - {None, estate.balancers[name].site})
 
 
 def _names(estate: Estate, service: str) -> tuple[str, ...]:

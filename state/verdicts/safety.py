@@ -72,6 +72,18 @@ def site_of(estate: Estate, service: str, place: Place, server: Server) -> str:
     return colour.site if colour is not None and colour.site else estate.balancers[place[0]].site
 
 
+def standing_at(estate: Estate, place: Place, server: Server) -> str:
+    """Where a server stands, by any service of its backend that says it."""
+    for service in estate.services.values():
+        traffic = service.traffic
+        if traffic is None or traffic.backend != place[1] or place[0] not in traffic.balancers:
+            continue
+        colour = traffic.colours.get(colour_of(traffic.colours, server.name))
+        if colour is not None and colour.site:
+            return colour.site
+    return estate.balancers[place[0]].site
+
+
 def reads_more(rule: SafetyRule) -> bool:
     """Whether it is judged by other backends than the one that is changed."""
     return rule.sites_on is not None or rule.needs is not None

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from state.api.requests import PlanEvacuate
 from state.checks.sites import DrainedSite, site_drained
-from state.errors import ConfigError
+from state.errors import ConfigError, Refused
 from state.estate.model import DnsRecord, Estate, ZoneEntry
 from state.health import Health
 from state.planning.plan import follows
+from state.planning.sets import specs_of
+from state.ports.outside import Outside
 from state.runbooks.fields import FIELDS
 from state.verdicts.sharing import ShareSide, split
 from state.world.record_sets import RecordSet
@@ -149,3 +152,40 @@ def test_a_loop_leaves_out_what_does_not_answer() -> None:
     assert ids(laid_out(text, service="shop", gone="e1,w1")) == ["last"]
     with pytest.raises(ConfigError, match="whose items are left out"):
         laid_out(text.replace("without: ${gone}", "without: e1"), service="shop")
+
+
+def test_a_balancer_whose_servers_all_stand_at_another_site_is_left_too() -> None:
+    """With one site behind it nothing can be shifted: that refuses, where it was left out and the run called done."""
+    tree = deepcopy(dict(TREE))
+    tree["services"]["shop"]["traffic"]["colours"] = {"a": {"servers": ["a*"], "site": "east"}}
+    spanning = FIELDS["service"]["spanning"].values
+    assert spanning(Estate.model_validate(tree), "shop") == ("w",)
+    assert spanning(Estate.model_validate(THREE), "shop") == ("e", "w")
+    del tree["services"]["shop"]["traffic"]["colours"]
+    assert spanning(Estate.model_validate(tree), "shop") == ()
+
+
+async def test_where_servers_stand_is_what_any_service_of_the_backend_says() -> None:
+    """Two services on one backend: the first and the last one by name say nothing of sites."""
+    tree = deepcopy(dict(TREE))
+    silent = deepcopy(tree["services"]["shop"])
+    del silent["traffic"]["colours"]
+    tree["services"] = {"api": silent, "shop": tree["services"]["shop"], "web": silent}
+    made, site = Estate.model_validate(tree), Site(answers())
+    card = await site.change("backend.leave-site", made, **SHARE).preview(deadline=1)
+    assert card.facts["weights"] == {"a1": 0, "a2": 0, "b1": 100, "b2": 100}
+    assert FIELDS["service"]["spanning"].values(made, "api") == ("e", "w")
+    outside = Outside((), site.balancers, {}, zones={})
+    specs = await specs_of(PlanEvacuate(site="east"), made, outside, 1.0)
+    assert [(each.args["balancer"], each.args["weights"]) for each in specs] == [
+        (name, {"a1": 0, "a2": 0}) for name in ("e", "w")
+    ]
+
+
+async def test_a_balancer_elsewhere_whose_servers_all_stand_there_refuses_the_set() -> None:
+    tree = deepcopy(dict(TREE))
+    tree["services"]["shop"]["traffic"]["colours"] = {"a": {"servers": ["a*"], "site": "east"}}
+    site = Site(answers(), {"a1": 100, "a2": 100})
+    outside = Outside((), site.balancers, {}, zones={})
+    with pytest.raises(Refused, match="w/web at west has servers at east only"):
+        await specs_of(PlanEvacuate(site="east"), Estate.model_validate(tree), outside, 1.0)
