@@ -36,7 +36,7 @@ from adapters.context import AdapterContext
 from adapters.net.tunnel import Tunnel
 from state.config_files.findings import refuse
 from state.errors import EffectRefused, ReadFailure, Trouble
-from state.estate.entry import ObjectName, Seconds
+from state.estate.entry import Seconds, TableName
 from state.estate.model import BalancerEntry, HandStep
 from state.estate.routes import MapFile
 from state.ports.balancer import ServerState
@@ -67,7 +67,7 @@ class HaproxyOptions(BalancerEntry):
     hard_stop_after: Seconds | None = None
     config: StatePath | None = Field(default=None, examples=["/etc/haproxy/haproxy.cfg"])
     state_file: StatePath | None = Field(default=None, examples=["/var/lib/recovery/edge/state"])
-    stick_tables: Annotated[tuple[ObjectName, ...], Field(max_length=8)] = ()
+    stick_tables: Annotated[tuple[TableName, ...], Field(max_length=8)] = ()
     socket: Socket = Field(examples=["/run/haproxy/admin.sock", "127.0.0.1:9999", "/run/haproxy-master.sock@1"])
 
     @property

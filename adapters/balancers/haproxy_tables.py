@@ -20,6 +20,7 @@ MOST = 5_000
 LONGEST = 4 << 20
 """Bytes of the answer about one table."""
 _HEAD = re.compile(rb"# table: ([A-Za-z0-9_.:/-]{1,255}), type: [a-z0-9]{1,20},? .{0,80}\bused:([0-9]{1,9})")
+_SIZE = re.compile(rb"\bsize:([0-9]{1,12})\b")
 _SERVER = (b"server_key", b"server_name", b"server_id")
 """What says where an entry leads to, the best first."""
 _NOBODY = (b"", b"-", b"0")
@@ -48,7 +49,9 @@ def entries(name: str, answer: bytes) -> StickTable:
         said = head[:200].decode("utf-8", "replace")
         raise ReadFailure(Trouble.ERROR, f"HAProxy, asked for the table {name}: {said}")
     found = (_digest(line) for line in lines if line.startswith(b"0x"))
-    return StickTable(count, frozenset(each for each in found if each))
+    size = _SIZE.search(head[:600].partition(b", type: ")[2])
+    full = size is not None and count >= int(size[1])
+    return StickTable(count, frozenset(each for each in found if each), full)
 
 
 def _digest(line: bytes) -> str:

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from state.checks.model import Answer, CheckArgs, CheckKind, answered, unknown
 from state.checks.traffic import balancer_reading
-from state.estate.model import Estate, HandStep, Name, ObjectName
+from state.estate.entry import TableName
+from state.estate.model import Estate, HandStep, Name
 from state.units import counted, percent
 from state.world.balancer_parts import BalancerReading, StickTable
 from state.world.world import World
@@ -18,7 +19,7 @@ class Kept(CheckArgs):
     """The stick table of one balancer, the other balancer, and how many percent must be known there too."""
 
     balancer: Name
-    table: ObjectName
+    table: TableName
     at: Name
     percent: int = Field(default=95, ge=1, le=100)
 
@@ -47,6 +48,9 @@ def kept(args: Kept, world: World, estate: Estate, now_mono: float) -> Answer:
         return answered(False, f"servers have other names at {args.at}, and entries are by name: {swapped}")
     share = len(one.entries & other.entries) / len(one.entries)
     told = f"{args.at} knows {percent(share)} of {counted(len(one.entries), 'entry', 'entries')} of {args.balancer}"
+    full = [name for name, table in ((args.balancer, one), (args.at, other)) if table.full]
+    if share * 100 >= args.percent and full:
+        return unknown(f"{told} in {args.table}, which is full at {' and '.join(full)}: it forgets people")
     return answered(share * 100 >= args.percent, f"{told} in {args.table}, at least {args.percent}% is wanted")
 
 

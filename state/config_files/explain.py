@@ -24,7 +24,10 @@ OBJECT_PATTERN = r"^[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,254}$"
 """Names that a balancer gives to its backends and servers (HAProxy configuration manual 2.2); none begins with a dash,
 which would be an option of a command."""
 OBJECT_RULE = "a name as the balancer has it: letters, digits, dot, dash, underscore and colon, at most 255 characters"
-_NAME_RULES = {NAME_PATTERN: NAME_RULE, OBJECT_PATTERN: OBJECT_RULE}
+TABLE_PATTERN = r"^[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,126}(/[A-Za-z0-9_.:][A-Za-z0-9_.:-]{0,126})?$"
+"""Names of stick tables: of one in a section `peers` behind the section's (HAProxy configuration manual, `table`)."""
+TABLE_RULE = "a table's name as `show table` has it: the proxy's, or PEERS/TABLE"
+_NAME_RULES = {NAME_PATTERN: NAME_RULE, OBJECT_PATTERN: OBJECT_RULE, TABLE_PATTERN: TABLE_RULE}
 
 
 def explain(

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from state.config_files.explain import NAME_PATTERN, OBJECT_PATTERN
+from state.config_files.explain import NAME_PATTERN, OBJECT_PATTERN, TABLE_PATTERN
 from state.units import parse_duration, parse_ratio, parse_size
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Names become part of commands to targets: only letters, digits, dot, dash and underscore are allowed."""
+TableName = Annotated[str, Field(pattern=TABLE_PATTERN)]
 ObjectName = Annotated[str, Field(pattern=OBJECT_PATTERN)]
 """The name of a backend or a server, as its balancer has it."""
 

@@ -85,10 +85,11 @@ class SavedSettings:
 @dataclass(frozen=True, slots=True)
 class StickTable:
     """What a balancer remembers of whom it led where: how many entries, and a digest of each; None of a table that is
-    too large to be read."""
+    too large to be read. `full`: a new entry takes the place of another one."""
 
     used: int
     entries: frozenset[str] | None = None
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,3 +206,28 @@ async def test_slots_that_peers_fill_in_another_order_are_other_servers(program:
             assert answer.evidence[0].startswith("servers have other names at two, and entries are by name: 127.0.0.1:")
         finally:
             mesh.end()
+
+
+async def test_a_table_of_the_peers_section_is_read_and_one_that_is_full_proves_nothing(
+    program: Path, folder: Path
+) -> None:
+    """Five people come, three are remembered: that the other one knows these three says nothing of the two."""
+    sections = MESH.replace("frontend f", "  table shared type string len 64 size 3 expire 5m\nfrontend f").replace(
+        "  stick-table type string len 64 size 20k expire 5m peers mesh\n", ""
+    )
+    sections = sections.replace("stick on req.hdr(x-session)", "stick on req.hdr(x-session) table mesh/shared")
+    options = {"kind": "haproxy", "site": "east", "socket": "/run/s", "stick_tables": ["mesh/shared"]}
+    assert HaproxyOptions.model_validate(options).stick_tables == ("mesh/shared",)
+    async with listening(healthy) as (port,):
+        mesh = Mesh(program, folder, port, sections)
+        tables = ("mesh/shared",)
+        mesh.balancers = {name: HAProxy(name, str(mesh.socket(name)), tables=tables) for name in mesh.ports}
+        try:
+            await mesh.come("one", *(f"s{n}" for n in range(5)))
+            for balancer in mesh.balancers.values():
+                await until(balancer, lambda r: "mesh/shared" in r.tables and r.tables["mesh/shared"].used == 3)
+            answer = await mesh.asked(table="mesh/shared", percent=1)
+            assert answer.health is Health.UNKNOWN, answer
+            assert "in mesh/shared, which is full at one and two: it forgets people" in answer.evidence[0]
+        finally:
+            mesh.end()
