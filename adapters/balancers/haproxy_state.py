@@ -36,7 +36,7 @@ ROW = re.compile(
     rb"\d{1,10} [!-~]+ \d{1,10} [!-~]+ [!-~]+"  # ids, names, address
     rb" [0-3] \d{1,3} \d{1,3} \d{1,3} -?\d{1,18} (?:1?\d|20) [0-4] \d{1,9}"  # states, weights, what its check said
     rb" (?:[12]?\d|3[01]) (?:[12]?\d|3[01]) [01] [01] [-\w.]+ \d{1,5} [-\w.]+"  # check, agent, forced ids, names, port
-    rb"( [01](?: \d{1,5} [!-~]+ [!-~]+ \d{1,5})?)?"  # TLS; other ports and addresses of check and agent
+    rb"( -?[01](?: \d{1,5} [!-~]+ [!-~]+ \d{1,5})?)?"  # TLS; other ports and addresses of check and agent
 )
 """A row as HAProxy writes it. It reads some others too, takes a part of them, and by one drops the whole file
 (`srv_state_parse_line` in its src/server_state.c): a file with another row is not understood here."""
