@@ -59,7 +59,8 @@ class Keyboard:
         self.terminal.wait("Nodes", 15)
 
     def select(self, row: str, table: str = "Nodes") -> None:
-        """Move the cursor to a row of a table by arrow keys. Raises AssertionError when it is not to be had."""
+        """Move the cursor to a row of a table by arrow keys, once the table has it."""
+        self.terminal.wait(lambda: re.search(rf"\s{re.escape(row)}\s", self.terminal.text()), 30)
         for _ in range(12):
             lines = self.look().splitlines()
             places = {n: line for n, line in enumerate(lines) if re.search(rf"\s{re.escape(row)}\s", line[:40])}
