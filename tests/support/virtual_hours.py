@@ -245,7 +245,8 @@ async def live(hours: float, seed: int, place: Path) -> bool:
     while loop.time() - began < hours * 3600:
         await asyncio.sleep(360)
         gc.collect()
-        figures = (taken(os.getpid()).rss, len(gc.get_objects()), it.disk.head()[0], len(asyncio.all_tasks()))
+        objects = len(gc.get_objects()) + gc.get_freeze_count()
+        figures = (taken(os.getpid()).rss, objects, it.disk.head()[0], len(asyncio.all_tasks()))
         print(int((loop.time() - began) / 60), *figures, flush=True)
         for task in tasks:
             if task.done():
