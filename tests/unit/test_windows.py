@@ -245,5 +245,6 @@ async def test_a_roll_back_inside_a_window_needs_the_reason_too_and_keeps_it() -
             "to": digest(1),
             "ramp": False,
             "overrides": reasons,
+            "leaves": [digest(2)],
         }
         assert accepted.run == "R-1"
