@@ -28,7 +28,7 @@ MARKS = {"dirty": False, "success": True}
 """Columns of golang-migrate and Flyway, and their value where a migration has ended well."""
 MARKED = {"schema_migrations": "dirty", "flyway_schema_history": "success"}
 """The tables that have them."""
-_TABLE = re.compile(r'(?:(?:\w{1,63}|"\w{1,63}")\.)?"?(schema_migrations|flyway_schema_history)\b"?', re.IGNORECASE)
+_TABLE = re.compile(r'"?(schema_migrations|flyway_schema_history)\b"?', re.IGNORECASE)
 _LARGEST = re.compile(r"\bmax\s{0,9}\(", re.IGNORECASE)
 COLUMN = """
 select 1 from pg_catalog.pg_attribute
@@ -80,10 +80,20 @@ def _told(name: str, value: Any) -> str:
     return f"{name} is {str(value).lower()}" if name in MARKS and value is not MARKS[name] else ""
 
 
+def _schema(before: str) -> str:
+    """The schema and the point that a text ends with, empty where it ends otherwise."""
+    if not before.endswith("."):
+        return ""
+    at = len(before) - 1
+    while at and (before[at - 1].isalnum() or before[at - 1] in '_"'):
+        at -= 1
+    return before[at:] if at < len(before) - 1 else ""
+
+
 async def _marked(session: Session, query: str) -> str:
     """What the tool's own table says against the version, where the query reads one."""
     for found in _TABLE.finditer(query):
-        table, column = found[0], MARKED[found[1].lower()]
+        table, column = f"{_schema(query[: found.start()])}{found[0]}", MARKED[found[1].lower()]
         if not await session.fetchval(COLUMN, table, column):
             continue
         wrong = column if MARKS[column] is False else f"not {column}"
