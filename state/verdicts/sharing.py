@@ -108,7 +108,7 @@ class _Scales(NamedTuple):
     first: bool
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)  # 4 KiB each; a set asks for the same few again and again
 def _nearest(mine: tuple[int, ...], others: tuple[int, ...], now: tuple[int, int], percent: int) -> _Scales:
     """The best of all scales: many balancers have the same servers, and each costs tens of milliseconds."""
     wanted = Fraction(percent, 100)
