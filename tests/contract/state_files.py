@@ -73,14 +73,7 @@ class Reloadable:
 
     def master(self, command: str) -> bytes:
         """What the master answers. It starts itself anew in between: what came too early is cut off."""
-        told = b""
-        with socket.socket(socket.AF_UNIX) as master, contextlib.suppress(OSError):
-            master.connect(str(self.folder / "m.sock"))
-            master.sendall(command.encode() + b"\n")
-            master.shutdown(socket.SHUT_WR)
-            while part := master.recv(65536):
-                told += part
-        return told
+        return asked(self.folder / "m.sock", command)
 
     async def reload(self, edge: HAProxy) -> BalancerReading:
         """Another worker; the first reading of it."""
@@ -102,6 +95,18 @@ class Reloadable:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(child), signal.SIGKILL)
             self.process.wait()
+
+
+def asked(way: Path, command: str) -> bytes:
+    """What a socket of HAProxy answers, as far as it came."""
+    told = b""
+    with socket.socket(socket.AF_UNIX) as runtime, contextlib.suppress(OSError):
+        runtime.connect(str(way))
+        runtime.sendall(command.encode() + b"\n")
+        runtime.shutdown(socket.SHUT_WR)
+        while part := runtime.recv(65536):
+            told += part
+    return told
 
 
 @contextmanager

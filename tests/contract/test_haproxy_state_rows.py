@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from adapters.balancers import haproxy_state
 from state.errors import ReadFailure
 from tests.contract.components import answers, haproxies, wait_for
 from tests.contract.haproxy_sections import HEAD
+from tests.contract.state_files import asked
 
 SERVERS = """
 global
@@ -48,20 +48,10 @@ def told(program: Path, folder: Path, content: bytes) -> bytes:
     with subprocess.Popen([program, "-db", "-f", folder / "h.cfg"], stdout=DEVNULL, stderr=DEVNULL) as process:
         try:
             wait_for(lambda: answers(way))
-            return asked(way)
+            return asked(way, "show servers state").lstrip(b"\n")
         finally:
             process.kill()
             way.unlink(missing_ok=True)
-
-
-def asked(way: Path) -> bytes:
-    told = b""
-    with socket.socket(socket.AF_UNIX) as runtime:
-        runtime.connect(str(way))
-        runtime.sendall(b"show servers state\n")
-        while part := runtime.recv(65536):
-            told += part
-    return told.lstrip(b"\n")
 
 
 def changed(row: bytes, chance: random.Random, *, wild: bool) -> bytes:

@@ -3,7 +3,8 @@ and what is called kept is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -43,6 +44,16 @@ async def set_and_saved(edge: HAProxy) -> None:
     assert said(await edge.save("shop", deadline=2)).health is Health.PASS
 
 
+@asynccontextmanager
+async def saved(reloadable: Start) -> AsyncIterator[tuple[Reloadable, HAProxy]]:
+    """A HAProxy whose server is up and has a weight that its state file keeps."""
+    async with listening(healthy) as (port,):
+        running = reloadable(LOADED, port=port)
+        edge = running.edge()
+        await set_and_saved(edge)
+        yield running, edge
+
+
 BROKEN = {
     "no-last-line-end": (lambda text: text.rstrip(b"\n"), "its last line has no end"),
     "line-ends-of-windows": (lambda text: text.replace(b"\n", b"\r\n"), "it has not the form of"),
@@ -58,10 +69,7 @@ BROKEN = {
 async def test_a_file_that_haproxy_calls_corrupted_keeps_nothing(reloadable: Start, how: str) -> None:
     """jcmoraisjr/haproxy-ingress#1404: a client cut the last line end off, and HAProxy took nothing of the file."""
     broken, why = BROKEN[how]
-    async with listening(healthy) as (port,):
-        running = reloadable(LOADED, port=port)
-        edge = running.edge()
-        await set_and_saved(edge)
+    async with saved(reloadable) as (running, edge):
         running.state.write_bytes(broken(running.state.read_bytes()))
         told = said((await edge.read(deadline=2)).saved)
         assert told.health is Health.WARN
@@ -72,10 +80,7 @@ async def test_a_file_that_haproxy_calls_corrupted_keeps_nothing(reloadable: Sta
 
 async def test_of_two_rows_of_a_server_the_first_one_counts(reloadable: Start) -> None:
     """haproxy/haproxy#199: a job that appends to the file (a second version in it would break it)."""
-    async with listening(healthy) as (port,):
-        running = reloadable(LOADED, port=port)
-        edge = running.edge()
-        await set_and_saved(edge)
+    async with saved(reloadable) as (running, edge):
         before = running.state.read_bytes()
         await edge.set_weight("shop", "blue", 60, deadline=2)
         await edge.save("shop", deadline=2)
@@ -89,10 +94,7 @@ async def test_of_two_rows_of_a_server_the_first_one_counts(reloadable: Start) -
 
 async def test_a_row_with_a_wrong_value_brings_its_server_nothing(reloadable: Start) -> None:
     """haproxy/haproxy#576: `invalid srv_admin_state value`."""
-    async with listening(healthy) as (port,):
-        running = reloadable(LOADED, port=port)
-        edge = running.edge()
-        await set_and_saved(edge)
+    async with saved(reloadable) as (running, edge):
         running.state.write_bytes(
             running.state.read_bytes().replace(b" - 2 0 30 ", b" - 2 9 30 ").replace(b" 2 0 30 ", b" 2 9 30 ")
         )
