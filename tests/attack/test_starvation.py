@@ -35,6 +35,7 @@ from state.journal.format import unseal_any
 from state.planning.submissions import MOST_OPEN
 from tests.support.foreign import FLOOD, HOLD, IS_ROOT, foreign, said
 from tests.support.front_desk import Desk
+from tests.support.ports import free_port
 from tests.support.real_engine import RealEngine, Tree, engine_home, until
 from tests.support.small_estate import RESPONDER, STRANGER, LoopClock, change, small
 
@@ -261,9 +262,7 @@ async def timed(work: Awaitable[object]) -> float:
 
 async def test_a_flood_on_the_metrics_port_costs_the_metrics_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.api_server.throttle.PENALTY", 0.01)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     desk = Desk()
     server = MetricsServer(EngineMetrics(desk, LoopLag(), lambda: 0), port)
     await server.start()

@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.bench.pty_driver import Driven
 from tests.bench.servers import child, wait_until
 from tests.bench.setting import Setting
-from tests.contract.components import free_port, listens
+from tests.contract.components import listens
+from tests.support.ports import free_port
 
 READY = r"Uptime +\d+:\d\d:\d\d"
 """The server's figures are there; its sessions are by the next refresh."""

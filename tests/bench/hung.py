@@ -14,7 +14,7 @@ from tests.bench.servers import postgres, role
 from tests.bench.setting import Setting
 from tests.bench.site import Engine, Site, database, pair_of, shop_on, small_site, write
 from tests.bench.start import FRAME
-from tests.contract.components import free_port
+from tests.support.ports import free_port
 
 GOAL = "2"
 NODES = 10

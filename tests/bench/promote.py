@@ -32,8 +32,9 @@ from tests.bench.promote_patroni import switchovers
 from tests.bench.servers import child, role, wait_until
 from tests.bench.setting import Setting
 from tests.bench.written import Row, longest_pause, rows_of
-from tests.contract.components import free_port, listens
+from tests.contract.components import listens
 from tests.support.plain_pair import Servers, plain_pair
+from tests.support.ports import free_port
 from tests.support.real_engine import RealEngine, Tree, engine_home
 
 GOAL = "11"

@@ -15,8 +15,9 @@ from state.estate.model import Polling
 from tests.bench.servers import child, role, wait_until
 from tests.bench.setting import Setting
 from tests.bench.written import longest_pause, rows_of
-from tests.contract.components import PASSWORD, free_port, listens
+from tests.contract.components import PASSWORD, listens
 from tests.contract.live_patroni import Live, close, entry_of, live_patroni, settled
+from tests.support.ports import free_port
 
 CHECKED = """
 defaults

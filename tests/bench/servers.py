@@ -15,7 +15,8 @@ from pathlib import Path
 from adapters.lab.options import LabOptions
 from adapters.lab.process.binaries import find_haproxy
 from tests.bench.setting import PYTHON, ROOT
-from tests.contract.components import Pair, free_port, kill_pair, make_pair
+from tests.contract.components import Pair, kill_pair, make_pair
+from tests.support.ports import free_port
 
 HEAD = """
 global

@@ -16,7 +16,8 @@ from typing import Any
 from tests.bench.pty_driver import Driven
 from tests.bench.servers import haproxy, postgres, role, wait_until
 from tests.bench.setting import PYTHON, ROOT
-from tests.contract.components import PASSWORD, Pair, free_port
+from tests.contract.components import PASSWORD, Pair
+from tests.support.ports import free_port
 
 RECOVERY = str(Path(PYTHON).parent / "recovery")
 LOOPBACK = "127.0.0.1"

@@ -21,7 +21,8 @@ from state.ports.source import Source
 from state.verdicts.alerts import AlertsVerdict, alerts_verdict
 from state.world.observed import Observed
 from state.world.world import World
-from tests.contract.components import free_port, listens, wait_for
+from tests.contract.components import listens, wait_for
+from tests.support.ports import free_port
 
 CONFIG = """
 route: {receiver: none, group_wait: 0s}

@@ -13,7 +13,8 @@ from adapters.commands.command import LocalPlace, OwnCommand
 from adapters.concealed import Concealed
 from adapters.databases.postgres_descent import parse_lsn
 from state.estate.backups import BackupsEntry
-from tests.contract.components import as_user_argv, free_port, postgres_with_tls
+from tests.contract.components import as_user_argv, postgres_with_tls
+from tests.support.ports import free_port
 
 STANZA = "orders"
 

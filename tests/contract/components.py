@@ -15,13 +15,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 PASSWORD = "s3cret-of-the-pair"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(ready: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -195,7 +191,11 @@ class Pair:
 
     def start(self, name: str, port: int) -> None:
         options = f"-p {port} -k {self.place} -c listen_addresses=127.0.0.1"
-        self.control(name, "-l", str(self.place / f"{name}.log"), "-o", options, "start")
+        log = self.place / f"{name}.log"
+        try:
+            self.control(name, "-l", str(log), "-o", options, "start")
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"{name} did not start: {log.read_text()[-2000:]}") from error
 
 
 def postgres_with_tls() -> Path:

@@ -13,10 +13,11 @@ from adapters.balancers.haproxy import HAProxy
 from adapters.context import AdapterContext
 from state.estate.model import Polling
 from tests.contract.compared import make_majors
-from tests.contract.components import HAPROXY, Pair, RunningHAProxy, free_port, haproxies, kill_pair, make_pair
+from tests.contract.components import HAPROXY, Pair, RunningHAProxy, haproxies, kill_pair, make_pair
 from tests.contract.haproxy_sections import sections
 from tests.contract.live_patroni import Live, live_patroni
 from tests.contract.state_files import Reloadable, reloadables
+from tests.support.ports import free_port
 from tests.support.sshd import Sshd, running_sshd
 
 

@@ -23,8 +23,8 @@ from state.changes.model import Change, ChangeSpec, Preview, ReadBack
 from state.changes.registry import build
 from state.estate.model import Estate
 from state.ports.outside import Outside
-from tests.contract.components import free_port
 from tests.contract.pdns import API_KEY, RunningPdns
+from tests.support.ports import free_port
 
 ZONE = "lab.test"
 SECRET = base64.b64encode(b"secret-of-the-zone-1234567890123").decode()

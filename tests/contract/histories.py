@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.contract.components import free_port, listens, wait_for
+from tests.contract.components import listens, wait_for
+from tests.support.ports import free_port
 
 FOREIGN = 50_000
 AHEAD = 900.0

@@ -18,7 +18,8 @@ from adapters.databases.patroni import PatroniCluster
 from adapters.databases.patroni_options import PatroniOptions
 from state.errors import ReadFailure
 from state.estate.model import SecretRef
-from tests.contract.components import PASSWORD, as_user_argv, free_port, postgres_bin
+from tests.contract.components import PASSWORD, as_user_argv, postgres_bin
+from tests.support.ports import free_port
 
 NODE = """
 scope: orders

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.contract.components import free_port, listens, wait_for
+from tests.contract.components import listens, wait_for
+from tests.support.ports import free_port
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.contract.components import free_port, listens, wait_for
+from tests.contract.components import listens, wait_for
+from tests.support.ports import free_port
 
 API_KEY = "an-api-key-of-the-contract"
 SCHEMA = Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql")

@@ -32,7 +32,7 @@ from state.ports.outside import Outside
 from state.ports.source import Source
 from state.verdicts.traffic import state_word
 from state.world.readings import Reading
-from tests.contract.components import answers, free_port, listens, wait_for
+from tests.contract.components import answers, listens, wait_for
 from tests.contract.dns_zones import (
     BIND,
     RECORDS,
@@ -49,6 +49,7 @@ from tests.contract.dns_zones import (
 from tests.contract.haproxy_sections import HEAD
 from tests.contract.pdns import rrset, running_pdns
 from tests.contract.test_change_sets import BEFORE, EDGES, POLL, Desk, Fleet, estate
+from tests.support.ports import free_port
 from tests.support.small_estate import BalancerSource, LoopClock
 
 FLOOR = 2

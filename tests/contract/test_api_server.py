@@ -25,6 +25,7 @@ from state.api.views.header import HeaderView
 from state.api.wire import Mirror
 from state.errors import ConfigError, EffectUnknown, JournalUnavailable, NotFound, Problem, RecoveryError, Refused
 from tests.support.front_desk import HEADER, Desk
+from tests.support.ports import free_port
 from tests.support.real_engine import until
 
 
@@ -341,9 +342,7 @@ def test_a_path_too_long_for_the_kernel_is_said(tmp_path: Path) -> None:
 
 
 async def test_metrics_on_loopback(desk: Desk) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     lag = LoopLag()
     lag.record(0.5)
     server = MetricsServer(EngineMetrics(desk, lag, lambda: 3), port)

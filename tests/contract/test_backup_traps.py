@@ -22,8 +22,9 @@ from state.verdicts.restore_window import ARCHIVE_SECONDS, restore_row
 from state.world.readings import PostgresReading
 from state.world.world import World
 from tests.contract.backed_up import STANZA, BackedUp
-from tests.contract.components import free_port, wait_for
+from tests.contract.components import wait_for
 from tests.contract.test_backups_live import read_plain, read_rest
+from tests.support.ports import free_port
 from tests.unit.test_restore_window import KEY, PROVEN
 from tests.unit.verdict_world import NOW, healthy_cluster, look, put
 

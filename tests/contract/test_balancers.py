@@ -20,7 +20,8 @@ from adapters.registry import kinds
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.verdicts.traffic import admin_state
 from tests.contract.balancer_suite import BACKENDS, BalancerSuite, StateSuite, WeightSuite, one
-from tests.contract.components import RunningHAProxy, free_port, haproxies, serving
+from tests.contract.components import RunningHAProxy, haproxies, serving
+from tests.support.ports import free_port
 
 MAKERS = ("memory", *(f"haproxy-{name}" for name in haproxies()))
 

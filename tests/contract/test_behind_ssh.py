@@ -32,13 +32,13 @@ from tests.contract.components import (
     PASSWORD,
     Pair,
     RunningHAProxy,
-    free_port,
     kill_pair,
     make_primary,
     postgres_with_tls,
 )
 from tests.contract.web import canned
 from tests.support.certificates import Authority
+from tests.support.ports import free_port
 from tests.support.sshd import Sshd
 
 

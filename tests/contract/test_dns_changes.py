@@ -14,7 +14,6 @@ from adapters.dns import powerdns
 from adapters.lab.services.dns_server import DnsServer, Zone
 from state.changes.model import Finding
 from state.errors import EffectRefused, EffectUnknown, UnsuitableArgument
-from tests.contract.components import free_port
 from tests.contract.dns_zones import (
     BIND,
     RECORDS,
@@ -33,6 +32,7 @@ from tests.contract.dns_zones import (
 )
 from tests.contract.named import running_named
 from tests.contract.pdns import RunningPdns, rrset, running_pdns
+from tests.support.ports import free_port
 
 NAMES = {"www": ["10.1.0.10", "10.2.0.10"], "api": ["10.1.0.10"]}
 EXPECTED = [{"name": "www", "expect": ["10.1.0.10", "10.2.0.10"]}]

@@ -12,7 +12,6 @@ import pytest
 from adapters.context import AdapterContext
 from state.changes.model import Finding
 from state.errors import ReadFailure
-from tests.contract.components import free_port
 from tests.contract.dns_zones import (
     BIND,
     KEY,
@@ -28,6 +27,7 @@ from tests.contract.dns_zones import (
 )
 from tests.contract.named import running_named
 from tests.contract.pdns import RunningPdns, rrset, running_pdns
+from tests.support.ports import free_port
 
 HINTED = "its HTTPS record has 10.1.0.10 in it too (ipv4hint, ipv6hint): some clients still go there"
 

@@ -28,9 +28,10 @@ from adapters.secrets import Secret
 from state.diagnosis.model import Asked, Diagnosis, Subject
 from state.estate.model import Estate, Polling, SecretRef
 from state.health import Health
-from tests.contract.components import PASSWORD, Pair, RunningHAProxy, free_port, serving
+from tests.contract.components import PASSWORD, Pair, RunningHAProxy, serving
 from tests.contract.web import canned
 from tests.support.certificates import Authority, Certified
+from tests.support.ports import free_port
 
 IT = Subject("x/it")
 

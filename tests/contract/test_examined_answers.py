@@ -19,9 +19,9 @@ from state.discovery.found import Unreached
 from state.estate.model import Polling
 from state.estate.parse import parse_estate
 from state.health import Health
-from tests.contract.components import free_port
 from tests.contract.test_examined import of
 from tests.contract.web import canned
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize(("status", "judged"), [(200, False), (204, False), (401, True), (404, True), (503, True)])

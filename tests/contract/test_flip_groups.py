@@ -12,8 +12,8 @@ from state.changes.registry import build
 from state.errors import EffectUnknown, NotFound
 from state.ports.outside import Outside
 from state.verdicts.traffic import active_message
-from tests.contract.components import free_port
 from tests.contract.haproxy_sections import card, checked, estate_of, healthy, listening, refusals
+from tests.support.ports import free_port
 
 COLOURS = {"blue": {"release": "v41", "servers": ["blue-*"]}, "green": {"release": "v42", "servers": ["green-*"]}}
 PLACE = estate_of(shop={"backend": "web", "floor": 6, "colours": COLOURS})

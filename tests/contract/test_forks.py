@@ -18,12 +18,12 @@ from tests.contract.components import (
     PASSWORD,
     Pair,
     as_user,
-    free_port,
     kill_pair,
     make_primary,
     postgres_bin,
     postgres_with_tls,
 )
+from tests.support.ports import free_port
 
 ACCESS = Access("recovery", "postgres", Secret(PASSWORD))
 GRANTS = (

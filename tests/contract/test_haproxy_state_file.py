@@ -14,9 +14,9 @@ from state.api.views.traffic import BackendRow
 from state.health import Health
 from state.verdicts.keeping import keeping
 from state.world.balancer_parts import BalancerReading, NextReads
-from tests.contract.components import free_port
 from tests.contract.haproxy_sections import by_hand, checked, healthy, listening, until
 from tests.contract.state_files import LOADED, OWN, UNREAD, Reloadable
+from tests.support.ports import free_port
 from tests.support.small_estate import ESTATE, Small, change, small
 
 Start = Callable[..., Reloadable]

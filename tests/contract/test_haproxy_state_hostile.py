@@ -16,8 +16,9 @@ import pytest
 from adapters.balancers.haproxy_replace import NotReplaced, obstacle, replace_file
 from adapters.balancers.haproxy_state import BEGINS
 from state.errors import EffectRefused
-from tests.contract.components import free_port, wait_for
+from tests.contract.components import wait_for
 from tests.contract.state_files import LOADED, Reloadable
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

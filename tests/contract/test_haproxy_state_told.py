@@ -16,8 +16,8 @@ from state.diagnosis.model import Asked
 from state.discovery.answers import Answers
 from state.discovery.propose import propose
 from state.health import Health
-from tests.contract.components import free_port
 from tests.contract.state_files import LOADED, OWN, UNREAD, Reloadable
+from tests.support.ports import free_port
 
 Start = Callable[..., Reloadable]
 SOME = LOADED + "backend other\n  load-server-state-from-file none\n  server a 127.0.0.1:{port}\n"

@@ -21,7 +21,8 @@ from adapters.discovery.asking import discover
 from adapters.discovery.looking import Looking
 from state.discovery.found import FoundBalancer
 from state.errors import EffectRefused, ReadFailure, Trouble
-from tests.contract.components import answers, free_port, haproxies, listens, serving, wait_for
+from tests.contract.components import answers, haproxies, listens, serving, wait_for
+from tests.support.ports import free_port
 
 CONFIG = """
 global

@@ -20,9 +20,10 @@ from adapters.registry import kinds
 from state.errors import ReadFailure, Trouble
 from state.ports.source import Source
 from state.world.readings import AlertsReading, Lack, MetricsReading, ProbeReading
-from tests.contract.components import free_port, listens, wait_for
+from tests.contract.components import listens, wait_for
 from tests.contract.monitors import one_prometheus, read_once, trouble_of, watching
 from tests.contract.web import Canned, canned
+from tests.support.ports import free_port
 
 
 def test_every_monitor_found_is_under_contract() -> None:

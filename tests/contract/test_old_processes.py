@@ -16,9 +16,10 @@ import pytest
 
 from adapters.balancers.haproxy import HAProxy
 from state.health import Health
-from tests.contract.components import answers, free_port, haproxies, listens, wait_for
+from tests.contract.components import answers, haproxies, listens, wait_for
 from tests.contract.haproxy_sections import HEAD, checked, healthy, listening, until
 from tests.contract.test_traffic_symptoms import WEB, Watched
+from tests.support.ports import free_port
 
 STREAM = HEAD + WEB.replace("frontend f", "frontend f\n  mode tcp").replace("  option httpchk", "  mode tcp")
 

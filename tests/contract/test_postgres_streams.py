@@ -26,12 +26,12 @@ from tests.contract.components import (
     PASSWORD,
     Pair,
     as_user,
-    free_port,
     kill_pair,
     make_primary,
     postgres_bin,
     postgres_with_tls,
 )
+from tests.support.ports import free_port
 from tests.unit.verdict_world import ESTATE
 
 ACCESS = Access("recovery", "postgres", Secret(PASSWORD))

@@ -20,8 +20,9 @@ from adapters.net.http_read import HttpReader
 from state.errors import ReadFailure
 from state.ports.source import Source
 from state.world.readings import Lack, MetricsReading, Scraping
-from tests.contract.components import free_port, listens, serving, wait_for
+from tests.contract.components import listens, serving, wait_for
 from tests.contract.monitors import AGE, FakePrometheus, buckets, figures, one_prometheus, read_once, series, watching
+from tests.support.ports import free_port
 
 
 async def test_prometheus_gives_figures_by_service_and_release(context: AdapterContext) -> None:

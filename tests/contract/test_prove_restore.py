@@ -27,7 +27,8 @@ from state.estate.parse import parse_estate
 from state.journal.store import JournalStore
 from state.planning.library import Library
 from tests.contract.backed_up import STANZA, BackedUp
-from tests.contract.components import as_user_argv, free_port
+from tests.contract.components import as_user_argv
+from tests.support.ports import free_port
 from tests.support.small_estate import ESTATE, LoopClock, Small, runbook
 
 ROOT = Path(__file__).parents[2]

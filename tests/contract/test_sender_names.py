@@ -22,13 +22,13 @@ from state.world.world import World
 from tests.contract.components import (
     as_user,
     as_user_argv,
-    free_port,
     kill_pair,
     make_primary,
     postgres_bin,
     postgres_with_tls,
 )
 from tests.contract.test_postgres_streams import ORDERS, node
+from tests.support.ports import free_port
 
 NODES = {"n1": "a", "n2": "b", "n3": "c"}
 """The estate's names and the servers' folders."""

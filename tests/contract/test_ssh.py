@@ -19,7 +19,7 @@ from adapters.net.socket_folder import SocketFolder
 from adapters.net.ssh import SshConnection, SshConnections
 from state.errors import ReadFailure, Trouble
 from state.estate.hosts import HostWaivers, SshHost
-from tests.contract.components import free_port
+from tests.support.ports import free_port
 from tests.support.sshd import Sshd
 
 HOSTILE = ["; echo no", "a\nb", "$(id)", "`id`", "--help", "-x", "'\"\\", "*", "~", "", "grün ☃", "$HOME", "a & b"]

@@ -17,7 +17,7 @@ from state.changes.floors import promise_of
 from state.errors import EffectRefused, ReadFailure
 from state.health import Health
 from state.verdicts.traffic import active_message, backend_verdict, floor_after, reason_word, server_health, taking
-from tests.contract.components import answers, free_port, haproxies, wait_for
+from tests.contract.components import answers, haproxies, wait_for
 from tests.contract.haproxy_sections import (
     HEAD,
     checked,
@@ -28,6 +28,7 @@ from tests.contract.haproxy_sections import (
     saying,
     until,
 )
+from tests.support.ports import free_port
 from tests.support.small_estate import change, flip, small
 
 

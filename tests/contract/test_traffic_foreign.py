@@ -12,8 +12,8 @@ from adapters.balancers.haproxy import HAProxy
 from state.errors import ReadFailure
 from state.health import Health
 from state.verdicts.traffic import backend_verdict, reason_word, server_health
-from tests.contract.components import free_port
 from tests.contract.haproxy_sections import card, checked, estate_of, healthy, listening, until
+from tests.support.ports import free_port
 
 RESTORED = """
 global

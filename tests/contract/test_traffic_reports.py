@@ -12,8 +12,9 @@ from adapters.balancers.haproxy import HAProxy
 from adapters.balancers.haproxy_parse import Intake
 from state.health import Health
 from state.verdicts.traffic import backend_verdict, counted, reason_word, server_health, set_down, state_word, sure
-from tests.contract.components import free_port, haproxies
+from tests.contract.components import haproxies
 from tests.contract.haproxy_sections import checked, healthy, listening, sections, until
+from tests.support.ports import free_port
 
 
 @pytest.fixture(params=haproxies())

@@ -20,9 +20,9 @@ from state.verdicts.drift import difference
 from state.verdicts.routing import routed
 from state.verdicts.service import service_verdicts
 from state.world.world import World
-from tests.contract.components import free_port
 from tests.contract.haproxy_sections import by_hand, checked, estate_of, healthy, listening, until
 from tests.contract.test_traffic_shares import requests
+from tests.support.ports import free_port
 from tests.unit.verdict_world import NOW, put
 
 CONFIG = """

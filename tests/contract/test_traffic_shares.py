@@ -17,8 +17,8 @@ from state.ports.outside import Outside
 from state.verdicts.sharing import ShareSide, split
 from state.verdicts.traffic import shares
 from state.world.balancer_parts import Server
-from tests.contract.components import free_port
 from tests.contract.haproxy_sections import by_hand, card, checked, estate_of, healthy, listening, refusals, until
+from tests.support.ports import free_port
 
 COLOURS = {"blue": {"release": "v41", "servers": ["blue-*"]}, "green": {"release": "v42", "servers": ["green-*"]}}
 PLACE = estate_of(shop={"backend": "web", "colours": COLOURS})

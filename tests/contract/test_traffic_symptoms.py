@@ -26,9 +26,10 @@ from state.world.balancer_parts import BalancerReading
 from state.world.observed import Observed
 from state.world.shapes import misfit
 from state.world.world import World
-from tests.contract.components import answers, free_port, haproxies, wait_for
+from tests.contract.components import answers, haproxies, wait_for
 from tests.contract.haproxy_sections import HEAD, by_hand, card, checked, estate_of, healthy, listening, sections, until
 from tests.contract.test_traffic_shares import requests
+from tests.support.ports import free_port
 
 PLACE = estate_of(shop={"backend": "web"})
 WEB = """

@@ -9,7 +9,6 @@ from adapters.balancers.haproxy import HAProxy
 from state.changes.following import followers_of
 from state.health import Health
 from state.verdicts.traffic import backend_verdict, reason_word, server_health, shares, state_word
-from tests.contract.components import free_port
 from tests.contract.haproxy_sections import (
     by_hand,
     card,
@@ -21,6 +20,7 @@ from tests.contract.haproxy_sections import (
     saying,
     until,
 )
+from tests.support.ports import free_port
 
 PLACE = estate_of(shop={"backend": "web"}, blog={"backend": "fol"})
 

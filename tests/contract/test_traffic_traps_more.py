@@ -12,9 +12,9 @@ from state.ports.outside import Outside
 from state.runs.looking import fact_difference
 from state.verdicts.drift import difference
 from state.verdicts.traffic import counted, shares, state_word
-from tests.contract.components import free_port
 from tests.contract.haproxy_sections import by_hand, card, checked, estate_of, healthy, listening, saying, until
 from tests.contract.test_traffic_shares import requests
+from tests.support.ports import free_port
 
 PLACE = estate_of(shop={"backend": "web"})
 PAIR = """

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import socket
 import sys
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from state.capabilities import topics
 from state.runs.fold import HELD, SLACK
 from tests.lab.disturbances import Disturbances, Work
 from tests.lab_fixture import running_lab
+from tests.support.ports import free_port
 from tests.support.proc_figures import HEAD, Taken, line, middle, taken
 from tests.support.real_engine import RealEngine, engine_home, folder, lab_estate
 from tests.terminal.ptys import Terminal
@@ -46,12 +46,6 @@ def own_lab() -> Iterator[LabClient]:
     """A lab of its own: hours of faults are nobody else's."""
     with folder() as place, running_lab(place / "lab") as client:
         yield client
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def watch(engine: RealEngine, counts: Counter[str]) -> None:

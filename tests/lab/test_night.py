@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from state.engine.events import EngineStarted, Heartbeat
 from state.health import Health
 from state.journal.events import Body, Observation
 from tests.contract.test_engine_metrics import board_queries, promtool
+from tests.support.ports import free_port
 from tests.support.real_engine import RealEngine, engine_home, lab_estate, until
 
 HOLDS = 300.0
@@ -173,9 +173,7 @@ async def test_each_fault_is_what_the_journal_observed(
 
 
 async def test_the_board_has_data_for_every_query_on_the_labs_prometheus(lab: LabClient, monitors: None) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = Path(lab.description()["root"]) / "prometheus.yml"
     former = config.read_text()
     jobs = json.loads(former)

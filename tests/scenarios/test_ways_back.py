@@ -21,8 +21,9 @@ from state.api.releases import ReleaseRecord
 from state.api.requests import PlanChange, PlanRollback, PlanUndo
 from state.api.views.releases import ReleaseStanding, Way
 from state.errors import Refused
-from tests.contract.components import answers, free_port, haproxies, wait_for
+from tests.contract.components import answers, haproxies, wait_for
 from tests.contract.haproxy_sections import HEAD
+from tests.support.ports import free_port
 from tests.support.real_engine import RealEngine, Tree, engine_home, until
 from tests.support.release_site import digest
 

@@ -15,11 +15,11 @@ from tests.contract.components import (
     Pair,
     as_user,
     as_user_argv,
-    free_port,
     kill_pair,
     make_primary,
     postgres_bin,
 )
+from tests.support.ports import free_port
 
 GRANTS = f"""
 create role ops login replication password '{PASSWORD}';

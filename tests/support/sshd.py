@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from state.estate.hosts import SshHost
+from tests.support.ports import free_port
 
 CONFIG = """\
 Port {port}
@@ -87,9 +88,7 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
     """sshd while the context lasts, in an empty folder."""
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     _key(folder / "host_key")
     _key(folder / "client_key")
     shutil.copy(folder / "client_key.pub", folder / "authorized_keys")
