@@ -47,26 +47,28 @@ async def serving(serve: Serve, path: Path | None = None) -> AsyncIterator[int]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         try:
             await serve(reader, writer)
         except (ConnectionError, asyncio.CancelledError):
             return
-        finally:
-            writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(handle(reader, writer))
+        task.add_done_callback(lambda _: writer.close())  # also of one that is cancelled before it began
+        tasks.add(task)
 
     if path is not None:
-        server = await asyncio.start_unix_server(handle, path)
+        server = await asyncio.start_unix_server(accept, path)
     else:
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
         yield 0 if path is not None else server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        for each in server.sockets:  # asyncio drops what it accepted when its server closes before it is set up
+            server.get_loop().remove_reader(each.fileno())
         for _ in range(5):  # what was accepted just before gets its task first
             await asyncio.sleep(0)
+        server.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

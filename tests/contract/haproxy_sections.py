@@ -31,7 +31,7 @@ defaults
   timeout connect 1s
   timeout client 5s
   timeout server 5s
-  timeout check 500ms
+  timeout check 5s
 """
 
 
