@@ -58,6 +58,7 @@ async def whole(lab: LabClient) -> None:
     await until(streams, 120, "the cluster is not whole")
 
 
+@pytest.mark.torture  # by keyboard in the short programme: tests/lab/test_keyboard.py
 async def test_a_frozen_primary_is_failed_over_and_rejoined_by_the_shipped_runbooks(
     lab: LabClient, truth: Truth
 ) -> None:

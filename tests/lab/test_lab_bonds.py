@@ -116,9 +116,13 @@ MOMENTS: dict[str, Callable[[subprocess.Popen[bytes]], None]] = {
     "while-the-engine-starts": lambda process: read_until(process, b"start the engine"),
     "while-the-tour-runs": lambda process: read_until(process, b"healthy baseline"),
 }
+OFTEN = ("while-the-lab-starts", "while-the-tour-runs")
+"""The moments of the short programme."""
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [*OFTEN, *(pytest.param(moment, marks=pytest.mark.torture) for moment in MOMENTS if moment not in OFTEN)]
+)
 def test_a_killed_demonstration_leaves_nothing(stage: Stage, moment: str) -> None:
     process = stage.start("demo", "--headless", "--embedded")
     MOMENTS[moment](process)
@@ -128,7 +132,12 @@ def test_a_killed_demonstration_leaves_nothing(stage: Stage, moment: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGHUP, -signal.SIGHUP), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGHUP, -signal.SIGHUP, marks=pytest.mark.torture),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.torture),
+    ],
 )
 def test_a_signalled_demonstration_leaves_nothing(stage: Stage, number: signal.Signals, code: int) -> None:
     process = stage.start("demo", "--headless", "--embedded")
@@ -216,7 +225,10 @@ def read_to_end(terminal: int, seen: bytes) -> bool:
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(each, marks=pytest.mark.torture) for each in (signal.SIGINT, signal.SIGHUP))],
+)
 def test_an_interrupted_start_of_a_lab_leaves_nothing(stage: Stage, number: signal.Signals) -> None:
     process = stage.start("lab", "up", "--embedded")
     read_until(process, b"ready")

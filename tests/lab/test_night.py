@@ -103,7 +103,14 @@ async def calm(engine: RealEngine) -> None:
             marks=LONG,
         ),
         pytest.param("cut-replication", "n3", ("replication.broken",), ("replication.restored",), set(), marks=LONG),
-        ("hang-source", None, ("source.silent",), ("source.back",), {"service.unknown", "service.known"}),
+        pytest.param(
+            "hang-source",
+            None,
+            ("source.silent",),
+            ("source.back",),
+            {"service.unknown", "service.known"},
+            marks=LONG,
+        ),
         pytest.param(
             "freeze-primary",
             None,
@@ -121,7 +128,7 @@ async def calm(engine: RealEngine) -> None:
             },
             marks=LONG,
         ),
-        (
+        pytest.param(
             "split-brain",
             None,
             ("split-brain.detected",),
@@ -136,6 +143,7 @@ async def calm(engine: RealEngine) -> None:
                 *CAUSES,
                 *SERVICES,
             },
+            marks=LONG,
         ),
         ("reload-balancer", "east", ("balancer.restarted",), (), set()),
     ],

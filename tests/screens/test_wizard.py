@@ -55,7 +55,9 @@ def shown(app: WizardApp) -> str:
     return " ".join(" ".join(lines.plain.split()) for lines in app.screen.query(Lines))
 
 
-@pytest.mark.parametrize(("size", "ascii_only"), [((80, 24), False), ((120, 40), True)])
+@pytest.mark.parametrize(
+    ("size", "ascii_only"), [((80, 24), False), pytest.param((120, 40), True, marks=pytest.mark.torture)]
+)
 async def test_from_an_address_to_a_written_estate(
     config: Path, tmp_path: Path, size: tuple[int, int], ascii_only: bool
 ) -> None:

@@ -272,6 +272,11 @@ def test_killed_at_every_entry(tmp_path: Path, kept: bool) -> None:
     assert 45 < sweep(Killed, tmp_path, range(1, ENTRIES), kept=kept) < ENTRIES - 1
 
 
+def test_disk_full_at_every_second_entry(tmp_path: Path) -> None:
+    assert 22 < sweep(Full, tmp_path, range(1, ENTRIES, 2), kept=False) < ENTRIES // 2
+
+
+@pytest.mark.torture
 def test_disk_full_at_every_entry(tmp_path: Path) -> None:
     assert 45 < sweep(Full, tmp_path, range(1, ENTRIES), kept=False) < ENTRIES - 1
 
