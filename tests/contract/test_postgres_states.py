@@ -37,6 +37,11 @@ from tests.contract.components import (
 )
 from tests.unit.verdict_world import RAW
 
+CAUGHT_UP = """do $$ begin for n in 1..600 loop
+    exit when exists (select from pg_stat_replication where flush_lsn >= pg_current_wal_lsn());
+    perform pg_stat_clear_snapshot();
+    perform pg_sleep(0.1); end loop; end $$"""
+"""Waits for the standby: its slot is not to be lost with another one's."""
 NODES = {"n1": "primary", "n2": "standby"}
 
 
@@ -192,6 +197,8 @@ async def test_case_26_a_lost_logical_slot_names_its_subscriber(pair: Pair) -> N
     steps = [each.strip() for each in text.split(";") if each.strip()]
     try:
         for step in steps:
+            if step.lower().startswith("checkpoint"):
+                pair.psql(pair.primary, CAUGHT_UP)
             pair.psql(pair.primary, step)
         async with reading(pair) as readers:
             cluster = await readers.until(lambda c: c.slots)
