@@ -77,7 +77,7 @@ async def test_replication_trap_22_two_promotions_at_one_position(three: tuple[P
     pair, third = three
     pair.psql(pair.primary, "create table orders as select generate_series(1, 1000) as n")
     await streams(pair, pair.standby, third)
-    pair.control("a", "-m", "immediate", "stop")
+    pair.control("a", "-m", "fast", "stop")  # which waits until both standbys have all of it: one position
     for port in (pair.standby, third):
         pair.psql(port, "select pg_promote(true, 60)")
         pair.psql(port, f"insert into orders values ({port})")

@@ -73,7 +73,7 @@ async def test_both_sides_of_a_split_equal_the_ledger(inspected: tuple[Pair, int
 async def test_replication_trap_22_two_promotions_part_in_their_wal(inspected: tuple[Pair, int]) -> None:
     pair, third = inspected
     await streams(pair, pair.standby, third)
-    pair.control("a", "-m", "immediate", "stop")
+    pair.control("a", "-m", "fast", "stop")  # which waits until both standbys have all of it: one position
     for port, name, count in ((pair.standby, "b", 3), (third, "c", 5)):
         pair.psql(port, "select pg_promote(true, 60)")
         orders(pair, port, name, count)
