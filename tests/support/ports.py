@@ -6,7 +6,9 @@ import os
 import socket
 from itertools import count
 
-PORTS = range(10_000, 15_000)
+from adapters.lab.topology import PORTS as OF_LABORATORIES
+
+PORTS = range(10_000, OF_LABORATORIES.start)
 """Below the kernel's range for outgoing connections, one of which could take a number meanwhile, and below the
 laboratory's."""
 SLICES = 5
@@ -16,7 +18,7 @@ _tries = count(os.getpid() * 7)
 
 
 def free_port() -> int:
-    """A port that nobody has and that this process did not give before. Raises OSError when all are taken."""
+    """A port that nobody has, each in turn: one comes again after all others. Raises OSError when all are taken."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SLICES
     own = PORTS[worker::SLICES]
     for _ in own:

@@ -14,16 +14,9 @@ import pytest
 from adapters.lab.links.links import Mode, NetworkLink
 from adapters.lab.links.proxies import DatagramProxy, StreamProxy
 from adapters.lab.links.startup import SSL_REQUEST, StartupProxy, application_name
-from adapters.lab.topology import PortPlan
+from tests.support.ports import free_port
 
 HOST = "127.0.0.1"
-
-
-def free_ports(count: int) -> list[int]:
-    plan = PortPlan()
-    chosen = [plan.choose() for _ in range(count)]
-    plan.release()
-    return chosen
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,7 +32,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[StreamProxy]:
-    upstream, here = free_ports(2)
+    upstream, here = (free_port() for _ in range(2))
     server = await asyncio.start_server(echo, HOST, upstream)
     proxy = StreamProxy(NetworkLink("test", "a test"), (HOST, here), (HOST, upstream))
     await proxy.start()
@@ -140,7 +133,7 @@ async def test_garbage_answers_with_nonsense(proxy: StreamProxy) -> None:
 
 
 async def test_a_dead_upstream_is_seen_as_a_reset(proxy: StreamProxy) -> None:
-    here, nobody = free_ports(2)
+    here, nobody = (free_port() for _ in range(2))
     dead = StreamProxy(NetworkLink("dead", "nobody listens"), (HOST, here), (HOST, nobody))
     await dead.start()
     reader, writer = await open_client(dead)
@@ -175,7 +168,7 @@ class Shout(asyncio.DatagramProtocol):
 
 
 async def test_datagrams_pass_vanish_and_are_refused() -> None:
-    upstream, here = free_ports(2)
+    upstream, here = (free_port() for _ in range(2))
     loop = asyncio.get_running_loop()
     server, _ = await loop.create_datagram_endpoint(Shout, local_addr=(HOST, upstream))
     proxy = DatagramProxy(NetworkLink("dns", "a test"), (HOST, here), (HOST, upstream))
@@ -212,7 +205,7 @@ def test_the_application_name_of_a_startup_message() -> None:
 
 
 async def test_one_standby_is_cut_and_the_other_is_not() -> None:
-    upstream, here = free_ports(2)
+    upstream, here = (free_port() for _ in range(2))
     server = await asyncio.start_server(echo, HOST, upstream)
     links = {name: NetworkLink(name, "a standby") for name in ("n2", "n3")}
     proxy = StartupProxy(links, NetworkLink("other", "the rest"), (HOST, here), (HOST, upstream))
