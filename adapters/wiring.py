@@ -15,6 +15,7 @@ from adapters.databases.comparing.aside import EstateComparisons
 from adapters.databases.integrity.work import integrity_suites
 from adapters.net.ssh import SshConnections, require_files
 from adapters.registry import adapter_for
+from adapters.signatures.openssh import OpenSshSignatures
 from state.estate.model import DatabaseEntry, Estate
 from state.estate.own import LOCAL
 from state.ports.balancer import Balancer
@@ -42,7 +43,6 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
     balancers: dict[str, Balancer] = {}
     databases: dict[str, Database] = {}
     entries: dict[str, Sequence[Source]] = {}
-
     keeps = partial(_keeps, estate, before, had, context)
     for name, balancer in estate.balancers.items():
         place = f"balancers/{name}"
@@ -88,6 +88,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         connections=hosts,
         comparing=EstateComparisons(estate, base),
         zones=zones,
+        signatures=OpenSshSignatures(),
     )
 
 

@@ -16,6 +16,7 @@ from adapters.api_server.callers import caller_of
 from adapters.api_server.room import Room, Seat, Share
 from adapters.api_server.stream import run_stream
 from adapters.api_server.throttle import Throttle
+from state.api.approvals import read_approval, read_ask
 from state.api.caller import Caller
 from state.api.releases import read_record
 from state.api.requests import Stop, read_control, read_plan, read_submission
@@ -184,6 +185,25 @@ async def _record_release(side: Side, request: web.Request) -> web.StreamRespons
     return answer({"value": plain(await side.service.releases.record(side.caller(request), asked))})
 
 
+async def _ask_approval(side: Side, request: web.Request) -> web.StreamResponse:
+    asked = read_ask(await _body(request))
+    return answer({"value": plain(await side.service.approvals.ask(side.caller(request), asked))})
+
+
+async def _approval_card(side: Side, request: web.Request) -> web.StreamResponse:
+    approver = (await _body(request)).get("approver", "")
+    if not isinstance(approver, str):
+        raise NotFound("approver must be the name of a person")
+    with side.throttle.preview(side.seat(request).uid):
+        found = await side.service.approvals.card(side.caller(request), request.match_info["name"], approver)
+    return answer({"value": plain(found)})
+
+
+async def _approval(side: Side, request: web.Request) -> web.StreamResponse:
+    name, verb = request.match_info["name"], read_approval(await _body(request))
+    return answer({"value": plain(await side.service.approvals.act(side.caller(request), name, verb))})
+
+
 async def _shut_down(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.shut_down(side.caller(request)))})
 
@@ -206,6 +226,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/compare", True, _compare),
     Route("POST", "/v1/compare/cancel", True, _cancel_comparison, stops=True),
     Route("POST", "/v1/releases", True, _record_release),
+    Route("POST", "/v1/approvals", True, _ask_approval),
+    Route("POST", "/v1/approvals/{name}/card", True, _approval_card),
+    Route("POST", "/v1/approvals/{name}", True, _approval),
     Route("POST", "/v1/shutdown", True, _shut_down),
 )
 

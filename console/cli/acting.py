@@ -18,6 +18,7 @@ from console.cli.reach import ask, client_of
 from console.cli.shown import complain, neutral, note, say, say_json
 from console.client.engine_client import EngineClient
 from console.client.engine_errors import EngineUnreachable
+from state.api.approvals import ASKABLE, AskApproval
 from state.api.card import Card, Confirm
 from state.api.requests import PlanRequest, Submission, Typed, overriding
 from state.api.wire import named
@@ -39,6 +40,8 @@ class Manner:
     within: float | None
     as_json: bool
     override: tuple[str, ...]
+    ask_why: str = ""
+    change: str = ""
 
 
 def acting_options(verb: F) -> F:
@@ -53,6 +56,8 @@ def acting_options(verb: F) -> F:
         click.option(
             "--override", multiple=True, metavar="RULE=REASON", help="A safety rule that shall not hold it up, and why."
         ),
+        click.option("--ask", "ask_why", default="", metavar="REASON", help="Ask for the approval that it needs."),
+        click.option("--change", default="", metavar="ID", help="With --ask: the change that it belongs to."),
         click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     )
 
@@ -94,6 +99,8 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
     elif not manner.as_json:
         for line in plain_card(card):
             (say if manner.plan_only else note)(line)
+    if manner.ask_why and any(refusal.rule == ASKABLE for refusal in card.refusals):
+        return await _ask_approval(client, card, manner)
     require_confirmable(card)
     if manner.plan_only:
         return ExitCode.DONE
@@ -111,6 +118,17 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
         return await follow_run(client, accepted.run, within=manner.within, as_json=manner.as_json)
     except EngineUnreachable as gone:  # it was accepted: whether it happened, only the target tells
         raise EffectUnknown(f"{accepted.run} was accepted, then the engine was lost: {gone}") from gone
+
+
+async def _ask_approval(client: EngineClient, card: Card, manner: Manner) -> int:
+    """Ask for what is missing; the same verb again carries the plan out once it is approved."""
+    asked = await client.ask_approval(AskApproval(card.plan, card.fingerprint, manner.ask_why, manner.change))
+    if manner.as_json:
+        say_json(named(asked))
+    else:
+        say(asked.message)
+        note(f"once it is approved, the same verb without --ask carries it out; recovery approvals show {asked.run}")
+    return ExitCode.NEEDS_PERSON
 
 
 def require_confirmable(card: Card) -> None:

@@ -12,6 +12,7 @@ from console.cli.groups import Listing
 from console.cli.look import SeenView, gather
 from console.cli.reach import ask, client_of, estate_option, json_option, run_there
 from console.cli.shown import NOTHING, neutral, say, say_json, table
+from state.api.requests import PlanRunbook
 from state.api.views.runbooks import RunbookRow, RunbooksView
 from state.api.wire import named
 from state.config_files.suggestions import not_found
@@ -20,7 +21,7 @@ from state.errors import ConfigError, ExitCode, NotFound
 
 @click.group(cls=Listing)
 def runbook() -> None:
-    """The library of runbooks: list, show, lint, new."""
+    """The library of runbooks: list, show, score, lint, new."""
 
 
 def _library(estate: str | None, quiet: bool) -> Mapping[str, RunbookRow]:
@@ -138,6 +139,23 @@ def new(estate: str | None, as_json: bool, name: str, template: str) -> int:
         return ExitCode.DONE
     say(neutral(f"{path}: written; recovery runbook lint {path} checks it, recovery engine reload loads it"))
     return ExitCode.DONE
+
+
+@runbook.command()
+@click.argument("name")
+@click.argument("params", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--change", default="", metavar="ID", help="The id of its change, which a high score needs.")
+@estate_option
+@json_option
+def score(estate: str | None, as_json: bool, name: str, params: tuple[str, ...], change: str) -> int:
+    """What makes a run of it risky now, point by point: from its plan, and from what was done here before.
+
+    Exit code 4 when the points are above the estate's limit and no change id is given.
+    """
+    from console.cli.score import told
+
+    card = ask(client_of(estate, quiet=as_json, acting=True).preview(PlanRunbook(name, named_values(params))))
+    return told(card, change, as_json=as_json)
 
 
 @runbook.command()

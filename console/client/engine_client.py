@@ -25,6 +25,7 @@ from state.errors import EffectUnknown, EngineFailed, NotFound, RecoveryError, R
 from state.text import clean
 
 if TYPE_CHECKING:
+    from state.api.approvals import ApprovalCard, ApprovalVerb, AskApproval
     from state.api.card import Card
     from state.api.releases import ReleaseRecord
     from state.api.requests import ControlRequest, PlanRequest, Submission
@@ -138,6 +139,21 @@ class EngineClient:
     async def record_release(self, record: ReleaseRecord) -> Accepted:
         """Record a release, as a pipeline."""
         return await self._act("/v1/releases", asdict(record))
+
+    async def ask_approval(self, asked: AskApproval) -> Accepted:
+        """Ask for the approvals of an open plan."""
+        return await self._act("/v1/approvals", asdict(asked))
+
+    async def approval_card(self, name: str, approver: str = "") -> ApprovalCard:
+        """The plan of a request as it is now, and what is to be signed."""
+        from state.api.approvals import ApprovalCard
+
+        target = f"/v1/approvals/{quote(name, safe='')}/card"
+        return _revive(ApprovalCard, (await self._ask(target, {"approver": approver}, ACT_DEADLINE))["value"])
+
+    async def approval(self, name: str, verb: ApprovalVerb) -> Accepted:
+        """Approve, deny, withdraw and the like."""
+        return await self._act(f"/v1/approvals/{quote(name, safe='')}", {"do": verb.do, **asdict(verb)})
 
     async def reload(self) -> Accepted:
         """Have the engine take its changed files."""

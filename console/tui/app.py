@@ -19,6 +19,7 @@ from textual.worker import Worker, WorkerState
 from console.client.engine_client import Connected, EngineClient, Line, Lost, console_name
 from console.tui import dialogs
 from console.tui.navigator import Navigator
+from console.tui.parts.approvals import ApprovalNews
 from console.tui.parts.living import Living
 from console.tui.screens import open_screen, screen_class
 from console.tui.session import Recent
@@ -74,6 +75,7 @@ class ConsoleApp(TerminalApp):
         for tab in self.tabs:
             self.add_mode(tab.name, partial(open_screen, tab))
             self.bind(tab.digit, f"switch_mode('{tab.name}')", description=tab.title, show=False)
+        self._approval_news = ApprovalNews()
         self._announced = 0.0
         self._announcing = False
 
@@ -172,6 +174,9 @@ class ConsoleApp(TerminalApp):
         changed = self.store.take_changes()
         if changed is not None:
             self.screen.post_message(changed)
+            if news := self._approval_news.of(self.store):
+                self.navigator.say(news)
+                self.bell()
 
     def _tick(self) -> None:
         self.store.beat()

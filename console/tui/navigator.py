@@ -117,6 +117,8 @@ class Navigator(Navigation):
                 self.preview(request, card)
             elif result == "override":
                 self._override(request, card)
+            elif result == "ask":
+                self.open_approvals(card)
 
         self._app.push_screen(CardDialog(card, self._submit, former), then)
 
@@ -295,6 +297,13 @@ class Navigator(Navigation):
         from console.tui.dialogs.base import TextDialog
 
         self._app.push_screen(TextDialog(title, [cell(line) for line in message.split("\n")]))
+
+    def open_approvals(self, ask_for: Card | None = None) -> None:
+        """What waits for an approval; or the request for one."""
+        from console.tui.dialogs.queue_keys import ApprovalKeys
+
+        keys = ApprovalKeys(self._app, self._session, self._client)
+        keys.open() if ask_for is None else keys.request(ask_for)
 
     def open_company(self) -> None:
         from console.tui.dialogs.base import TextDialog

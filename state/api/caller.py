@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +11,9 @@ class Caller:
     """Who is on the other end, as the kernel reports it.
 
     `person` and `roles` come from the estate's account map; `read_only` is true on the observers' socket, where
-    no verb acts, whatever the roles allow. `session` distinguishes two consoles of one person.
+    no verb acts, whatever the roles allow. `session` distinguishes two consoles of one person. `login_uid` is the
+    account that logged in, None where the kernel does not know it; `doubt` says why it is not clear who acts, empty
+    when it is.
     """
 
     uid: int
@@ -19,3 +22,20 @@ class Caller:
     roles: tuple[str, ...]
     session: str
     read_only: bool
+    login_uid: int | None = None
+    doubt: str = ""
+
+
+class KernelAccount(NamedTuple):
+    """An account as the kernel has it: its number, and its name or number."""
+
+    uid: int
+    name: str
+
+
+class Identified(NamedTuple):
+    """A person with roles, and why it is not clear who acts, if so."""
+
+    person: str
+    roles: tuple[str, ...]
+    doubt: str = ""

@@ -186,9 +186,33 @@ class Undo:
     verb: str = ""
 
 
+class ScoreKind(StrEnum):
+    """What points are for. The subject is a step, a note on the loss, people, services, a kind of change, a runbook."""
+
+    IRREVERSIBLE = "irreversible"
+    LOSS_UNKNOWN = "loss-unknown"
+    LOSS_ABOVE = "loss-above-rpo"
+    LOSS_WITHIN = "loss-within-rpo"
+    TEAMS = "teams"
+    TIER = "tier-1"
+    UNDRILLED = "never-done-here"
+    NEW_RUNBOOK = "runbook-never-proven"
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePoint:
+    """So many points of a plan, and what they are for."""
+
+    points: int
+    kind: ScoreKind
+    subject: str
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The consequence card of one plan. `refusals` not empty: it cannot be confirmed.
+    """The consequence card of one plan. `refusals` not empty: it cannot be confirmed. `present`: one of these must be
+    attached while it is; nobody by most rules. `score` is what makes the plan risky; above `score_limit` points it
+    needs a change id and an approval, None where the estate sets no limit.
 
     `sessions_cut` is None when unknown; `verified_by` are the titles of the checks that follow.
     """
@@ -208,6 +232,9 @@ class Card:
     refusals: tuple[Refusal, ...]
     warnings: tuple[CardWarning, ...]
     verified_by: tuple[str, ...]
+    present: tuple[str, ...] = ()
+    score: tuple[ScorePoint, ...] = ()
+    score_limit: int | None = None
 
     def of(self, kind: FactKind) -> list[Fact]:
         """The facts of one kind, in order."""

@@ -202,7 +202,7 @@ def read_plan(body: Mapping[str, Any]) -> PlanRequest:
     kind = PLANS.get(_tag(body, "do"))
     if kind is None:
         raise NotFound(f"cannot plan {_tag(body, 'do')[:SHOWN]!r} (do); there are {', '.join(PLANS)}")
-    return _read(kind, body)
+    return read_fields(kind, body)
 
 
 def read_control(body: Mapping[str, Any]) -> ControlRequest:
@@ -210,7 +210,7 @@ def read_control(body: Mapping[str, Any]) -> ControlRequest:
     kind = CONTROLS.get(_tag(body, "verb"))
     if kind is None:
         raise NotFound(f"no control {_tag(body, 'verb')[:SHOWN]!r} (verb); there are {', '.join(CONTROLS)}")
-    return _read(kind, body)
+    return read_fields(kind, body)
 
 
 def read_submission(body: Mapping[str, Any]) -> Submission:
@@ -220,7 +220,7 @@ def read_submission(body: Mapping[str, Any]) -> Submission:
         typed = {}
     if not isinstance(typed, Mapping):
         raise NotFound("typed must be an object with nonce, name and loss")
-    return _read(Submission, {"plan": "", "fingerprint": "", **body, "typed": _read(Typed, typed)})
+    return read_fields(Submission, {"plan": "", "fingerprint": "", **body, "typed": read_fields(Typed, typed)})
 
 
 def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def write(request: PlanRequest | ControlRequest | Submission) -> dict[str, Any]:
     return {**tag, **{k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items() if k != "overrides" or v}}
 
 
-def _read(kind: type[R], body: Mapping[str, Any]) -> R:
+def read_fields(kind: type[R], body: Mapping[str, Any]) -> R:
     """The fields of a type from an object, each of the type that it is declared with; unknown keys are ignored.
 
     Raises NotFound naming the field that is missing or of another type.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
-from state.api.caller import Caller
+from state.api.approvals import ApprovalCard, ApprovalVerb, AskApproval
+from state.api.caller import Caller, Identified, KernelAccount
 from state.api.card import Card
 from state.api.messages import Accepted, ChainProof, Hello, Retained
 from state.api.releases import ReleaseRecord
@@ -27,6 +28,14 @@ class ReleasesService(Protocol):
     async def record(self, caller: Caller, asked: ReleaseRecord) -> Accepted: ...
 
 
+class ApprovalsService(Protocol):
+    """Approvals. Raises Refused, NotFound or JournalUnavailable."""
+
+    async def ask(self, caller: Caller, asked: AskApproval) -> Accepted: ...
+    async def card(self, caller: Caller, name: str, approver: str = "") -> ApprovalCard: ...
+    async def act(self, caller: Caller, name: str, verb: ApprovalVerb) -> Accepted: ...
+
+
 class EngineService(Protocol):
     """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable."""
 
@@ -36,10 +45,14 @@ class EngineService(Protocol):
     @property
     def releases(self) -> ReleasesService: ...
 
+    @property
+    def approvals(self) -> ApprovalsService: ...
+
     def hello(self, caller: Caller) -> Hello: ...
 
-    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
-        """Person and roles of an operating-system account; ('', ()) when the estate does not know it."""
+    def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:
+        """Person and roles of an operating-system account that was reached from a login; nobody when the estate does
+        not know it."""
 
     def accounts(self) -> Sequence[str]:
         """The accounts that the estate names, by name or number."""

@@ -49,6 +49,11 @@ class Attached:
         if key in self.rows:
             self._set({name: row for name, row in self.rows.items() if name != key})
 
+    @property
+    def people(self) -> frozenset[str]:
+        """Who sits at a console now."""
+        return frozenset(row.person for row in self.rows.values())
+
     def _known(self, screen: str) -> str:
         """The name of a topic with a screen; anything else a console says is not kept."""
         topic = self._screens.get(screen)

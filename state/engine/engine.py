@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from state.api.caller import Caller
+from state.api.caller import Caller, Identified, KernelAccount
 from state.api.card import Card
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
-from state.api.requests import ControlRequest, PlanRequest, PlanUndo, Submission
+from state.api.requests import ControlRequest, Pause, PlanRequest, PlanUndo, Stop, Submission
 from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
 from state.capabilities import load_events, parts
@@ -21,6 +21,7 @@ from state.clock import Clock
 from state.comparisons.comparing import Comparing
 from state.comparisons.history import Comparisons
 from state.engine.attached import Attached
+from state.engine.deciding import Deciding
 from state.engine.events import EngineStarted, EngineStopped
 from state.engine.keeper import Keeper
 from state.engine.life import GAP
@@ -41,8 +42,8 @@ from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.planning.library import Library
 from state.planning.planner import Planner
-from state.planning.submissions import Submissions
 from state.policy.authority import ACTING, require_role
+from state.policy.identity import identify
 from state.ports.outside import Outside
 from state.releases.ledger import Ledger
 from state.releases.recording import Recording
@@ -93,9 +94,8 @@ class Engine:
         files: EstateFiles | None = None,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
-        self.boot = secrets.token_hex(8)
+        self.boot, self._actor = secrets.token_hex(8), f"engine@{node}"
         self.world, self._store = World(), store
-        self._actor = f"engine@{node}"
         load_events()
         judge = self._judge = Judge(estate, self.world, clock.wall)
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
@@ -112,15 +112,16 @@ class Engine:
             self._build, self.journal, clock, reach, self._suites, lambda targets: judged_by(targets, self.estate)
         )
         self.executor = Executor(effects, self.journal, clock, self._suites.ask, leases, self._actor)
-        self.plans = Submissions(estate, self._planner, self.history, leases, self.journal, self.executor, clock)
-        self.executor.undoer = self.plans
+        self.attached = Attached(clock, self._move)
+        now = (lambda: self.estate, lambda: self.outside)
+        deciding = Deciding(*now, self.folds, clock, lambda: self.attached.people)
+        self.plans = deciding.submissions(self._planner, leases, self.journal, self.executor)
+        self.approvals = deciding.approving(self.plans, self.journal, self._actor)
         self._stops = Stops(self.history, self.journal, self.executor, self._actor)
         self.controls = RunControls(self.history, self.journal, self.executor, self._stops)
         self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
-        told = (self.folds.of(Comparisons), self.journal, self._actor, self._move)
-        self.comparing = Comparing(lambda: self.estate, lambda: self.outside, *told)
-        self.releases = Recording(lambda: self.estate, self.folds.of(Ledger), self.journal)
-        self.attached = Attached(clock, self._move)
+        self.comparing = Comparing(*now, self.folds.of(Comparisons), self.journal, self._actor, self._move)
+        self.releases = Recording(now[0], self.folds.of(Ledger), self.journal)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._restoring = Restoring(store, self.journal, self.folds, self._fold)
         self._archive = Archive(store, setting)
@@ -132,9 +133,9 @@ class Engine:
         self._reload = Reload(
             setup or Setup(estate, outside, library), files, self._renew, pending=self.folds.of(Pending),
             history=self.history, plans=self.plans, journal=self.journal, moved=self._move,
+            after=self.approvals.enforce,
         )  # fmt: skip
-        self._version = self._content = 0
-        self._moved, self.ended = asyncio.Event(), asyncio.Event()
+        self._version, self._content, self._moved, self.ended = 0, 0, asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.lag, self._ticked, self._woken = 0.0, clock.mono(), clock.mono()
 
@@ -145,6 +146,7 @@ class Engine:
         await self._keeper.begin(begun)
         told = ("engine started", f"pid {self.pid}", self._restoring.refused)
         await self._note(EngineStarted(", ".join(filter(None, told))))
+        await self.approvals.enforce()
         await self._stops.recall()
         await self.plans.tell_not_undone()
         await self._suites.recall(self.history.runs.values(), self._actor)
@@ -185,19 +187,16 @@ class Engine:
             estate=self.estate.estate,
             environment=self.estate.environment,
             person=caller.person or caller.account,
-            roles=caller.roles if acts else ("observer",),
+            roles=("observer",) if caller.read_only else caller.roles or ("observer",),
             may_act=acts,
             engine_pid=self.pid,
             mono=self.clock.mono(),
             wall=self.clock.wall(),
         )
 
-    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
-        """The person of the estate who has the account."""
-        for name, person in self.estate.people.items():
-            if account in person.accounts or str(uid) in person.accounts:
-                return name, tuple(person.roles)
-        return "", ()
+    def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:
+        """Who calls, by the accounts of the people of the estate."""
+        return identify(self.estate, account, login)
 
     def accounts(self) -> Sequence[str]:
         """Those of all people."""
@@ -253,6 +252,8 @@ class Engine:
 
     async def control(self, caller: Caller, run: str, request: ControlRequest) -> Accepted:
         """Pause, resume, skip, stop or decide."""
+        if not isinstance(request, Pause | Stop):
+            self.approvals.require_present(run)
         return await self.controls.apply(caller, run, request)
 
     async def stop_all(self, caller: Caller) -> Accepted:
@@ -387,6 +388,7 @@ class Engine:
         if now - self._ticked > GAP:
             self.plans.void()
             self.executor.after_suspension()
+            self.approvals.after_suspension()
 
     async def _note(self, body: Said, caller: Caller | None = None) -> None:
         """Record an entry that no request depends on: without a journal it is lost, and effects are refused."""

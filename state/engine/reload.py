@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from state.api.views.header import EstateChange
@@ -58,10 +58,15 @@ def contribute(context: ViewContext) -> Contribution:
     return Contribution(alarms=(Alarm(f"{since}, {how}", hand("by hand", steps)),), estate_change=change)
 
 
+async def nothing_more() -> None:
+    """Nothing else follows a reload."""
+
+
 class Reload:
     """Looks at the files and takes them on request.
 
-    `renew` puts a setup in force: it must not fail, and returns what is still to be closed.
+    `renew` puts a setup in force: it must not fail, and returns what is still to be closed. `after` is awaited once
+    another one is in force.
     """
 
     def __init__(
@@ -75,7 +80,9 @@ class Reload:
         plans: Submissions,
         journal: Journal,
         moved: Callable[[], None],
+        after: Callable[[], Awaitable[None]] = nothing_more,
     ) -> None:
+        self._after = after
         self.setup, self._files, self._renew = setup, files, renew
         self._pending, self._history, self._plans, self._journal = pending, history, plans, journal
         self._moved = moved
@@ -137,6 +144,7 @@ class Reload:
                 self.setup = fresh
                 closing = self._renew(fresh)
         await closing
+        await self._after()
         return message
 
     def _require_free(self, differs: Differences) -> None:

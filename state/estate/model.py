@@ -21,6 +21,7 @@ from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
 from state.estate.own_checks import OwnCheck
 from state.estate.own_statements import SqlCallEntry
+from state.estate.people import Person
 from state.estate.policies import Policies, Polling
 from state.estate.releases import InstanceEntry, ServiceReleases
 from state.estate.routes import RoutesEntry
@@ -39,9 +40,20 @@ from state.estate.values import (
 from state.estate.waivers import Waivers
 from state.estate.windows import WindowEntry
 
-__all__ = ["Bytes", "Entry", "Estate", "Name", "ObjectName", "Policies", "Polling", "Ratio", "Seconds", "SecretRef"]
+__all__ = [
+    "Bytes",
+    "Entry",
+    "Estate",
+    "Name",
+    "ObjectName",
+    "Person",
+    "Policies",
+    "Polling",
+    "Ratio",
+    "Seconds",
+    "SecretRef",
+]
 
-Role = Literal["observer", "responder", "commander", "approver", "access-admin", "auditor", "pipeline"]
 Backups = Literal["reserve", "first", "all"]
 Environment = Literal["production", "staging", "lab", "drill"]
 
@@ -51,14 +63,6 @@ class Site(Entry):
 
     title: str = ""
     addresses: tuple[FourAddress | SixAddress, ...] = ()
-
-
-class Person(Entry):
-    """A person with roles; `accounts` are operating-system accounts, which the kernel identifies."""
-
-    title: str = ""
-    accounts: tuple[str, ...] = ()
-    roles: tuple[Role, ...] = ()
 
 
 class ServiceTrafficEntry(Entry):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from state.estate.entry import Entry, Seconds
+from state.estate.authority import AuthorityRule, ScorePolicy
+from state.estate.entry import Entry, Name, Seconds
 
 DAY = 86_400.0
 Age = Annotated[Seconds, Field(ge=DAY)]
@@ -38,9 +40,16 @@ class RetainPolicy(Entry):
 
 class Policies(Entry):
     """Rules of this estate. `delivery` is how long a request may lie between the engine and a target, in a proxy or in
-    the network, and still be delivered: until then "not done" is not believed where no answer came."""
+    the network, and still be delivered: until then "not done" is not believed where no answer came.
+
+    `second_person` are classes that need one approver; `authority` is the whole table, and then decides alone what it
+    has a rule for. `shared_accounts` are used by several people: they act after a personal signature only. `score` asks
+    for a change id above so many points."""
 
     confirm: ConfirmPolicy = ConfirmPolicy()
     second_person: tuple[Literal["B2", "B3"], ...] = ()
+    authority: Mapping[Name, AuthorityRule] = Field(default_factory=dict)
+    shared_accounts: tuple[str, ...] = ()
+    score: ScorePolicy | None = None
     delivery: Seconds = 60.0
     retain: RetainPolicy = RetainPolicy()

@@ -19,6 +19,7 @@ from state.config_files.references import defined
 from state.config_files.suggestions import nearest, one_of
 from state.errors import Problem
 from state.estate.addresses import is_ip
+from state.estate.people_problems import people_problems
 from state.estate.release_problems import release_problems
 from state.estate.route_problems import route_problems
 from state.estate.safety_problems import safety_problems
@@ -38,7 +39,7 @@ _SHORTEST_ARM = 0.5
 
 def rule_problems(located: Located) -> Iterator[tuple[Path, Problem]]:
     """Every problem with its path."""
-    every = (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _limits)
+    every = (_names, _size, _cycles, _accounts, _answers, _hosts, _codes, _limits, people_problems)
     for rule in (*every, release_problems, safety_problems, route_problems, site_problems, state_file_problems):
         yield from rule(located)
 

@@ -63,8 +63,8 @@ class CardContext:
 def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContext) -> Card:
     """The consequence card of what was read; `plan` is the plan's id."""
     acting = may_act(seen)
-    touched = _touched(draft, acting, context.estate)
-    loss = _loss(acting, touched, context)
+    touched = touched_of(draft, acting, context.estate)
+    loss = loss_of(acting, touched, context.estate, context.age)
     rules = (*_preconditions(seen), *context.rules)
     sessions = [one.preview.sessions_cut for one in acting]
     return Card(
@@ -89,7 +89,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
             *_deeds(seen, acting),
             *_conditions(draft),
             *_services(draft, touched, context.estate),
-            *_dependents(touched, context.estate, context.healths),
+            *dependents_of(touched, context.estate, context.healths),
             *_blockers(touched, context.estate, context.healths),
             *_forgotten(acting),
             *_saved(acting),
@@ -110,7 +110,7 @@ def make_card(plan: str, draft: Draft, seen: Sequence[Seen], context: CardContex
     )
 
 
-def _touched(draft: Draft, acting: Sequence[Seen], estate: Estate) -> tuple[str, ...]:
+def touched_of(draft: Draft, acting: Sequence[Seen], estate: Estate) -> tuple[str, ...]:
     """The databases and services that are acted on; the draft's own service when none is known."""
     if not acting:
         return ()
@@ -124,11 +124,12 @@ def _touched(draft: Draft, acting: Sequence[Seen], estate: Estate) -> tuple[str,
     return tuple(dict.fromkeys(found)) or ((draft.service,) if draft.service in estate.services else ())
 
 
-def _loss(acting: Sequence[Seen], touched: Iterable[str], context: CardContext) -> DataLoss:
-    """The largest loss of what may act, unknown when any of it is; against the strictest RPO."""
-    services, databases = context.estate.services, context.estate.databases
+def loss_of(acting: Sequence[Seen], touched: Iterable[str], estate: Estate, age: float) -> DataLoss:
+    """The largest loss of what may act, unknown when any of it is; against the strictest RPO. It was read `age` seconds
+    ago."""
+    services, databases = estate.services, estate.databases
     rpos = [entry[name].rpo for name in touched for entry in (services, databases) if name in entry]
-    limit, age = min(rpos, default=None), context.age
+    limit = min(rpos, default=None)
     unknown = [one.preview for one in acting if one.preview.loss_bytes is None]
     if unknown:
         return DataLoss(None, limit, unknown[0].loss_note, age)
@@ -194,7 +195,7 @@ def _conditions(draft: Draft) -> Iterable[Fact]:
                 yield Fact(FactKind.CONDITION, step.title, titles.get(meaning, meaning), name=answer)
 
 
-def _dependents(touched: Sequence[str], estate: Estate, healths: Mapping[str, Health] = NOT_ASKED) -> list[Fact]:
+def dependents_of(touched: Sequence[str], estate: Estate, healths: Mapping[str, Health] = NOT_ASKED) -> list[Fact]:
     """Every service that depends on the targets, also through others; most important first, with its health now."""
     found: dict[str, str] = {}
     reached = list(touched)
@@ -227,13 +228,13 @@ def _blockers(touched: Sequence[str], estate: Estate, healths: Mapping[str, Heal
 
 def _agreed(touched: Sequence[str], estate: Estate) -> float | None:
     """The downtime that the strictest service allows, of those that are touched or need what is."""
-    names = {*touched, *(fact.subject for fact in _dependents(touched, estate))}
+    names = {*touched, *(fact.subject for fact in dependents_of(touched, estate))}
     return min((s.downtime for n, s in estate.services.items() if n in names and s.downtime is not None), default=None)
 
 
 def _services(draft: Draft, touched: Sequence[str], estate: Estate) -> Iterable[Fact]:
     """What is acted on, by the names of the estate; and whether that is what the run is for."""
-    needs = {fact.subject for fact in _dependents(touched, estate)}
+    needs = {fact.subject for fact in dependents_of(touched, estate)}
     other = draft.service in estate.services and draft.service not in {*touched, *needs}
     for name in touched:
         yield Fact(FactKind.SERVICE, name, "other" if other else "")

@@ -15,7 +15,9 @@ from state.journal.codec import encode
 from state.journal.format import canonical
 from state.policy import nonce
 from state.policy.authority import highest
+from state.policy.deciding import Grade, Ruling
 from state.ports.target import Identity
+from state.runs.looking import fact_difference
 from state.runs.steps import PlannedStep
 
 
@@ -50,7 +52,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A draft with fresh readings of every target. One nonce, one attempt, for one person."""
+    """A draft with fresh readings of every target. One nonce, one attempt, for one person. `request` is what was asked
+    for, `ruling` the rule of the estate that decides about it, by its `grade`."""
 
     draft: Draft
     person: str
@@ -59,6 +62,9 @@ class Plan:
     targets: tuple[str, ...]
     made_mono: float
     card: Card
+    request: PlanRequest
+    grade: Grade
+    ruling: Ruling
 
 
 def pin(draft: Draft, seen: Sequence[Seen]) -> tuple[PlannedStep, ...]:
@@ -157,3 +163,14 @@ def check_confirmation(plan: Plan, typed: Typed, *, now_mono: float) -> None:
         raise Refused("name", f"the target's name {asked.name} was not typed", "The plan is void; preview again")
     if asked.loss and typed.loss.strip() != asked.loss:
         raise Refused("loss", f"the loss {asked.loss} was not typed", "The plan is void; preview again")
+
+
+def what_moved(planned: Sequence[PlannedStep], now: Sequence[PlannedStep]) -> str:
+    """The first difference between a plan and now, as text."""
+    for was, is_now in zip(planned, now, strict=False):
+        moved = fact_difference(was.identity or {}, is_now.identity or {}) or fact_difference(
+            was.facts or {}, is_now.facts or {}
+        )
+        if moved:
+            return f"{was.title}: {moved}"
+    return "the steps of the plan have changed"

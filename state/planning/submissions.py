@@ -13,27 +13,31 @@ from state.api.caller import Caller
 from state.api.card import Card, Rule
 from state.api.messages import Accepted
 from state.api.requests import PlanRequest, PlanRollback, PlanRunbook, PlanUndo, Submission, write
+from state.approvals.fold import Request
 from state.clock import Clock
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
 from state.journal.events import Event
 from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
+from state.planning.approving import Looked
 from state.planning.card import CardContext, make_card
-from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of
+from state.planning.grading import Grading
+from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of, what_moved
 from state.planning.planner import Planner
 from state.planning.sets import reasons_of
+from state.planning.standing import ApprovalStanding, require_starter, role_rule, starters
 from state.planning.undoing import RULE as NEWER
 from state.planning.undoing import left_behind
 from state.planning.waiting import waiting_rules
 from state.planning.windows import window_reasons, window_rules, window_warnings
-from state.policy.authority import ACTING, ROLES_BY_RISK, require_override, require_risk, require_role
-from state.policy.rules import judged, with_names
+from state.policy.authority import require_override, require_role
+from state.policy.deciding import Grade, Ruling
+from state.policy.rules import judged
 from state.runs.events import RunResumed, RunStarted, RunStopRequested, RunUndoRefused, StepRetried
 from state.runs.executor import Executor
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
-from state.runs.looking import fact_difference
 from state.runs.model import Run
 from state.runs.steps import PlannedStep
 
@@ -53,8 +57,11 @@ class Submissions:
         journal: Journal,
         executor: Executor,
         clock: Clock,
+        grading: Grading,
+        standing: ApprovalStanding,
     ) -> None:
         self._estate, self._planner, self._history = estate, planner, history
+        self._grading, self._standing = grading, standing
         self._leases, self._journal, self._executor, self._clock = leases, journal, executor, clock
         self._open: dict[str, Plan] = {}
         self._submitting = asyncio.Lock()
@@ -85,12 +92,39 @@ class Submissions:
 
     async def preview(self, caller: Caller, request: PlanRequest) -> Card:
         """A plan and its card, from readings made now."""
-        require_role(caller, ACTING, "planning")
+        require_role(caller, starters(self._estate.policies), "planning")
         renewals = self._renewals
+        found = await self._look(caller, request)
+        self._require_current(renewals)
+        mine = [name for name, plan in self._open.items() if plan.person == caller.person]
+        for oldest in mine[: max(0, len(mine) - MOST_OPEN + 1)]:
+            del self._open[oldest]
+        self._open[found.card.plan] = found
+        return found.card
+
+    async def looked(self, caller: Caller, request: PlanRequest) -> Looked:
+        """The same plan as somebody else sees it: nothing of it is kept."""
+        found = await self._look(caller, request)
+        return Looked(found.steps, found.card, found.grade, found.ruling)
+
+    def opened(self, caller: Caller, name: str) -> Plan:
+        """A plan that waits for a confirmation of this person. Raises Refused."""
+        plan = self._open.get(name)
+        if plan is None:
+            raise Refused(
+                "plan-open", "no such plan waits for a confirmation", "Preview again; a plan can be confirmed once"
+            )
+        if plan.person != caller.person:
+            raise Refused("plan-owner", f"the plan was made for {plan.person}", "Preview it yourself", plan.person)
+        return plan
+
+    async def _look(self, caller: Caller, request: PlanRequest) -> Plan:
         draft = await self._planner.draft(request)
         began = self._clock.mono()
         seen = await self._planner.see(draft)
         left = await self._left(draft, seen)
+        grade = self._grading.grade(draft, seen)
+        ruling = self._grading.ruling(grade)
         now = self._clock.mono()
         context = CardContext(
             estate=self._estate,
@@ -101,7 +135,7 @@ class Submissions:
                 *draft.rules,
                 *self._planner.release_rules(seen),
                 *self._timed(draft, seen),
-                *self._rules(caller, draft, seen),
+                *self._rules(caller, draft, seen, ruling, grade),
             ),
             age=now - began,
             now_wall=self._clock.wall(),
@@ -113,13 +147,14 @@ class Submissions:
             ),
         )
         card = make_card(secrets.token_hex(6), draft, seen, context)
+        card = replace(
+            card,
+            present=self._standing.watchers(caller.person, card.fingerprint, ruling),
+            score=self._grading.points(draft, seen),
+            score_limit=self._estate.policies.score.above if self._estate.policies.score else None,
+        )
         steps, risk = pin(draft, seen), risk_of(seen)
-        self._require_current(renewals)
-        mine = [name for name, plan in self._open.items() if plan.person == caller.person]
-        for oldest in mine[: max(0, len(mine) - MOST_OPEN + 1)]:
-            del self._open[oldest]
-        self._open[card.plan] = Plan(draft, caller.person, steps, risk, targets_of(seen), now, card)
-        return card
+        return Plan(draft, caller.person, steps, risk, targets_of(seen), now, card, request, grade, ruling)
 
     async def _left(self, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
         """For an undo: whether its targets are as the run left them."""
@@ -132,19 +167,18 @@ class Submissions:
             if not rule.passed:
                 raise Refused.because(rule.refusal)
 
-    def _rules(self, caller: Caller, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
-        """Every rule of policy with its verdict: role, lease, journal."""
-        risk, targets = risk_of(seen), targets_of(seen)
-        held = next((role for role in ROLES_BY_RISK[risk] if role in caller.roles), "")
-        role = judged(
-            "role", f"{caller.person} has the role {held}", partial(require_risk, caller, risk, self._estate.policies)
-        )
+    def _rules(
+        self, caller: Caller, draft: Draft, seen: Sequence[Seen], ruling: Ruling, grade: Grade
+    ) -> tuple[Rule, ...]:
+        """Every rule of policy with its verdict: role, lease, journal, approvals."""
+        targets = targets_of(seen)
         lease = partial(self._require_free, draft, targets)
         return (
-            with_names(role, risk, self._estate.people),
+            role_rule(caller, ruling, grade, self._estate),
             judged("lease", f"no open run holds {' or '.join(targets) or 'a target'}", lease),
             judged("journal", "the journal takes entries", self._require_journal),
             *self._overriding(caller, draft),
+            *self._standing.rules(caller.person, fingerprint(draft, pin(draft, seen)), ruling, grade),
         )
 
     def _overriding(self, caller: Caller, draft: Draft) -> tuple[Rule, ...]:
@@ -161,14 +195,8 @@ class Submissions:
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. It is then used up, whatever the outcome, unless the confirmation was too early."""
-        plan = self._open.get(request.plan)
-        require_role(caller, ACTING, "submitting")
-        if plan is None:
-            raise Refused(
-                "plan-open", "no such plan waits for a confirmation", "Preview again; a plan can be confirmed once"
-            )
-        if plan.person != caller.person:
-            raise Refused("plan-owner", f"the plan was made for {plan.person}", "Preview it yourself", plan.person)
+        require_role(caller, starters(self._estate.policies), "submitting")
+        plan = self.opened(caller, request.plan)
         try:
             check_confirmation(plan, request.typed, now_mono=self._clock.mono())
         except Refused as error:
@@ -186,7 +214,7 @@ class Submissions:
             return await self._begin(caller, plan, halts)
 
     async def _begin(self, caller: Caller, plan: Plan, halts: int) -> Accepted:
-        require_risk(caller, plan.risk, self._estate.policies)
+        require_starter(caller, plan.ruling, plan.grade)
         self._require_free(plan.draft, plan.targets)
         self._require_journal()
         if isinstance(plan.draft.request, PlanUndo):  # somebody else may have undone it since the card was made
@@ -201,11 +229,15 @@ class Submissions:
                 raise Refused.because(rule.refusal)
         steps = pin(plan.draft, seen)
         if fingerprint(plan.draft, steps) != plan.card.fingerprint:
-            raise Refused("facts-changed", _what_moved(plan.steps, steps), "Preview again to see the new facts")
+            raise Refused("facts-changed", what_moved(plan.steps, steps), "Preview again to see the new facts")
+        grade = self._grading.grade(plan.draft, seen)  # a loss may have grown, a clock may run since
+        ruling = self._grading.ruling(grade)
+        require_starter(caller, ruling, grade)
+        approval = self._standing.require(caller.person, plan.card.fingerprint, ruling, grade)
         self._require_going(halts)
         if plan.draft.retry_of is not None:
-            return await self._retry(caller, plan.draft, steps[0], plan.targets)
-        return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets, halts)
+            return await self._retry(caller, plan.draft, steps[0], plan.targets, approval)
+        return await self._start(caller.person, caller.session, plan.draft, steps, plan.targets, halts, approval)
 
     async def _require_order(self, draft: Draft, request: PlanRunbook | PlanRollback) -> None:
         """The steps are still those that were confirmed: they may follow roles and verdicts, which move."""
@@ -235,6 +267,7 @@ class Submissions:
         steps: Sequence[PlannedStep],
         targets: Sequence[str],
         halts: int,
+        approval: Request | None = None,
     ) -> Accepted:
         run_id = self._history.next_id()
         body = RunStarted(
@@ -252,7 +285,8 @@ class Submissions:
             fact = f"the plan has {size // 1024} KiB, one journal entry has at most {MAX_PAYLOAD // 1024}"
             raise Refused("plan-size", fact, "Split the runbook into smaller ones")
         started = Event(body, person, session, run=run_id)
-        await self._journal.append_all([started, self._leases.next_lease(run_id, person, targets)])
+        lease = self._leases.next_lease(run_id, person, targets)
+        await self._journal.append_all([started, lease, *self._standing.used(approval, run_id, person, session)])
         run = self._history.runs[run_id]
         if halts != self._halts and not run.stopping:
             await self._stopped_meanwhile(run)
@@ -269,7 +303,9 @@ class Submissions:
         except JournalUnavailable as error:
             self._history.say(run, f"{stopped.message} (not recorded: {error})")
 
-    async def _retry(self, caller: Caller, draft: Draft, step: PlannedStep, targets: Sequence[str]) -> Accepted:
+    async def _retry(
+        self, caller: Caller, draft: Draft, step: PlannedStep, targets: Sequence[str], approval: Request | None
+    ) -> Accepted:
         run_id, key = draft.retry_of or ("", "")
         run = self._history.runs[run_id]
         if self._planner.retry(run_id, key).retry_of != draft.retry_of:
@@ -284,6 +320,7 @@ class Submissions:
                 *([self._leases.next_lease(run_id, caller.person, (*run.targets, *more))] if more else []),
                 Event(retried, caller.person, caller.session, run=run_id, step=key),
                 Event(RunResumed(f"{caller.person} retries {step.id}"), caller.person, caller.session, run=run_id),
+                *self._standing.used(approval, run_id, caller.person, caller.session),
             ]
         )
         return Accepted(run_id, f"{run_id}: retrying {step.title}")
@@ -330,14 +367,3 @@ class Submissions:
 def _overrides(draft: Draft) -> str:
     """Which safety rules it overrides, with the reasons."""
     return "".join(f"; overrides {name}: {reason}" for name, reason in reasons_of(draft).items())
-
-
-def _what_moved(planned: Sequence[PlannedStep], now: Sequence[PlannedStep]) -> str:
-    """The first difference between the plan and now, as text."""
-    for was, is_now in zip(planned, now, strict=True):
-        moved = fact_difference(was.identity or {}, is_now.identity or {}) or fact_difference(
-            was.facts or {}, is_now.facts or {}
-        )
-        if moved:
-            return f"{was.title}: {moved}"
-    return "the steps of the plan have changed"

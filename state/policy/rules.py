@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from state.api.card import Rule
-from state.changes.model import Risk
 from state.errors import JournalUnavailable, Refused
 from state.estate.model import Person
-from state.policy.authority import ROLES_BY_RISK
 
 
 def judged(rule: str, fact: str, check: Callable[[], None]) -> Rule:
@@ -25,8 +23,8 @@ def judged(rule: str, fact: str, check: Callable[[], None]) -> Rule:
     return Rule(rule, True, fact)
 
 
-def with_names(rule: Rule, risk: Risk, people: Mapping[str, Person]) -> Rule:
-    """A refusal by role, with the people of the estate who have one that reaches the class."""
-    allowed = set(ROLES_BY_RISK[risk])
+def with_names(rule: Rule, roles: Collection[str], people: Mapping[str, Person]) -> Rule:
+    """A refusal by role, with the people of the estate who have one of the roles."""
+    allowed = set(roles)
     names = [name for name, person in people.items() if allowed & set(person.roles)]
     return replace(rule, who=", ".join(names)) if rule.rule == "role" and not rule.passed and names else rule

@@ -12,6 +12,7 @@ from state.ports.database import Database
 from state.ports.faults import FaultInjector
 from state.ports.integrity import CanLookWhole
 from state.ports.own import CanCall, CanRunCommand, CanTransact
+from state.ports.signatures import VerifiesSignatures
 from state.ports.source import Source
 from state.ports.zone import DnsZone
 
@@ -40,3 +41,4 @@ class Outside:
     connections: Connections | None = None
     comparing: CanCompare | None = None
     zones: Mapping[str, DnsZone] = field(default_factory=dict)
+    signatures: VerifiesSignatures | None = None

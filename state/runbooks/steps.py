@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from state.config_files.paths import Path
-from state.estate.model import Entry, Name, Role, Seconds
+from state.estate.model import Entry, Name, Seconds
+from state.estate.people import Role
 from state.runbooks.params import placeholders_in
 
 StepKind = Literal["check", "change", "decide", "wait", "parallel", "each", "runbook"]

@@ -30,6 +30,7 @@ from adapters.api_server.room import (
     Standing,
 )
 from adapters.api_server.throttle import LOOKING, MOST_PREVIEWS, MOST_READINGS, Throttle
+from state.api.caller import Identified, KernelAccount
 from tests.support.front_desk import Desk
 from tests.support.real_engine import until
 
@@ -120,8 +121,8 @@ def test_strangers_take_no_room_of_the_people_who_may_only_look() -> None:
 )
 def test_what_an_account_is_to_the_estate(uid: int, roles: tuple[str, ...], standing: Standing) -> None:
     class Known(Desk):
-        def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
-            return ("ann" if roles else "", roles)
+        def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:
+            return Identified("ann" if roles else "", roles)
 
     assert standing_of(uid, Known()) is standing
 

@@ -21,7 +21,14 @@ from tests.support.verbs import by_path, options_of
 
 ALONE = {"HOME": None, "XDG_RUNTIME_DIR": None, "XDG_STATE_HOME": None, "LC_ALL": "C"}
 """What cron leaves out."""
-WORDS = {"runbook show": "one", "run show": "R-1", "run watch": "R-1", "journal show": "1", "completion": "bash"}
+WORDS = {
+    "runbook show": "one",
+    "runbook score": "single",
+    "run show": "R-1",
+    "run watch": "R-1",
+    "journal show": "1",
+    "completion": "bash",
+}
 WORDS["release show"] = f"shop {digest(1)}"
 OTHERWISE = {"release record": ["--digest", "nonsuch", "--version", "v5"]}
 """What else these need, before a name is looked at."""

@@ -140,11 +140,17 @@ MATRIX = {
 READING = {
     "init", "status", "check", "release list", "release show", "schema", "completion",
     "traffic show", "db show", "db comparisons",
-    "runbook list", "runbook show", "runbook lint",
+    "runbook list", "runbook show", "runbook lint", "runbook score", "approvals list",
     "run list", "run show", "run watch", "journal tail", "journal show", "journal verify", "journal export",
     "engine status", "lab status", "lab fault list",
 }  # fmt: skip
 ELSEWHERE = {
+    "approve": "tests/scenarios/test_approvals_verbs.py",
+    "approvals show": "tests/scenarios/test_approvals_verbs.py",
+    "approvals withdraw": "tests/scenarios/test_approvals_verbs.py",
+    "approvals alone": "tests/scenarios/test_approvals_verbs.py",
+    "approvals halt": "tests/scenarios/test_approvals_verbs.py",
+    "approvals review": "tests/scenarios/test_approvals_verbs.py",
     "engine run": "tests/scenarios/test_unit_file.py",
     "engine start": "tests/scenarios/test_cli_engine_life.py",
     "engine stop": "tests/scenarios/test_cli_engine_life.py",

@@ -24,7 +24,8 @@ from adapters.api_server import ApiServer, Sockets
 from console.tui.app import ConsoleApp
 from console.tui.screens.base import MainScreen
 from console.tui.terminal.capabilities import Terminal
-from state.api.caller import Caller
+from state.api.approvals import ApprovalCard, ApprovalVerb, AskApproval
+from state.api.caller import Caller, Identified, KernelAccount
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
 from state.api.releases import ReleaseRecord
@@ -41,7 +42,7 @@ SWITCH_SECONDS = 0.06
 """Textual holds drawing back for 50 ms when the screen changes."""
 CHARACTERS = {
     "question_mark": "?", "slash": "/", "colon": ":", "full_stop": ".", "space": " ", "enter": "\r", "tab": "\t",
-    "equals_sign": "=", "minus": "-",
+    "equals_sign": "=", "comma": ",", "minus": "-",
 }  # fmt: skip
 
 
@@ -68,6 +69,25 @@ class FakeReleases:
         return self._front._accept("record", {"service": asked.service, "digest": asked.digest})
 
 
+class FakeApprovals:
+    """Approvals of a front: what was asked for is among its acts."""
+
+    def __init__(self, front: FakeFront) -> None:
+        self._front = front
+
+    async def ask(self, caller: Caller, asked: AskApproval) -> Accepted:
+        return self._front._accept("ask", {"plan": asked.plan, "reason": asked.reason})
+
+    async def card(self, caller: Caller, name: str, approver: str = "") -> ApprovalCard:
+        return ApprovalCard(
+            name, self._front.card, approver or "u1", ("recovery approval, version 1",), self._front.keys
+        )
+
+    async def act(self, caller: Caller, name: str, verb: ApprovalVerb) -> Accepted:
+        said = {name: getattr(verb, name) for name in ("reason", "note", "signature") if hasattr(verb, name)}
+        return self._front._accept(verb.do, {"request": name, **said})
+
+
 class FakeFront:
     """A Front over fixed views; remembers every acting request it got."""
 
@@ -80,8 +100,10 @@ class FakeFront:
         self.unplanned: RecoveryError | None = None
         self.previews: list[PlanRequest] = []
         self.acts: list[tuple[str, Mapping[str, Any]]] = []
+        self.keys: tuple[str, ...] = ()
         self.comparing = FakeComparing(self)
         self.releases = FakeReleases(self)
+        self.approvals = FakeApprovals(self)
         self.version = 1
         self._moved = asyncio.Event()
         self.attached = Attached(LoopClock(), self._tell_consoles)
@@ -116,8 +138,8 @@ class FakeFront:
             API_VERSION, "eu-shop", environment, "u1", roles, self.may_act, os.getpid(), self.mono(), time.time()
         )
 
-    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
-        return "u1", ("commander",)
+    def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:
+        return Identified("u1", ("commander",))
 
     def accounts(self) -> Sequence[str]:
         return ()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from state.api.caller import Caller
+from state.api.caller import Caller, Identified, KernelAccount
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
 from state.api.releases import ReleaseRecord
@@ -130,8 +130,8 @@ class Desk:
             API_VERSION, "shop", "lab", caller.person, caller.roles, may, os.getpid(), self.mono(), time.time()
         )
 
-    def who(self, uid: int, account: str) -> tuple[str, tuple[str, ...]]:
-        return ("u1", ("commander",)) if uid == os.getuid() else ("", ())
+    def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:
+        return Identified("u1", ("commander",)) if account.uid == os.getuid() else Identified("", ())
 
     def accounts(self) -> Sequence[str]:
         return ()

@@ -62,6 +62,7 @@ from state.hiding import without_secrets
 from state.journal.checkpoint import read_checkpoint
 from state.journal.exports import _entry, verify_export
 from state.journal.format import Sealed, known_head, unseal, unseal_any
+from state.policy.sshsig import NoSignature
 from state.runbooks.params import ParamSpec, convert, placeholders_in, substitute
 from state.runbooks.parse import lint_runbook, structure_of
 from state.text import clean, decode, is_clean
@@ -82,6 +83,7 @@ from tests.support.dns_parsers import dns_refusal, powerdns_zone
 from tests.support.estate_samples import CHECKS, FIXTURES, KINDS, small, small_estate
 from tests.support.parsing import fits
 from tests.support.release_parsers import version_page
+from tests.support.signature_parser import SIGNATURE, ssh_signature
 from tests.support.told import ToldBalancer, ToldReader, ToldRequest, ToldServer
 
 T = TypeVar("T")
@@ -358,6 +360,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("haproxy-map-found", haproxy_maps.found, (), (s.FOUND,)),
     Parser("haproxy-cfg", haproxy_cfg, (RecoveryError,), (s.CFG,)),
     Parser("haproxy-state", haproxy_state_file, (), (s.STATE, s.CFG)),
+    Parser("ssh-signature", ssh_signature, (NoSignature,), (SIGNATURE,)),
     Parser("gzip", gzip_body, (UnusableAnswer,), (s.GZIP,)),
     Parser("certificate", not_after, (ValueError, IndexError), ((CORPUS / "certificate" / "whole.der").read_bytes(),)),
     Parser("etcd-keys", etcd_keys, (ReadFailure,), (s.as_json(s.ETCD),)),

@@ -11,6 +11,7 @@ from typing import Any
 
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from adapters.signatures.openssh import OpenSshSignatures
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import Accepted
@@ -160,7 +161,7 @@ async def small(
     model = Estate.model_validate(estate or ESTATE)
     each = {"edge": balancer, **{other.name: other for other in more}}
     sources = tuple(BalancerSource(one, f"balancer:{name}", every) for name, one in each.items())
-    outside = Outside(sources, each, {})
+    outside = Outside(sources, each, {}, signatures=OpenSshSignatures())
     books = {b["runbook"]: runbook(b) for b in runbooks}
     library = Library(books, model, {})
     engine = Engine(model, outside, store, clock or LoopClock(), library, node="test", pid=1, uid=0, reach=reach)

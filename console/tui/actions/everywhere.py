@@ -7,6 +7,8 @@ from state.api.views.header import HeaderView
 
 CAUSES = "!"
 """The key that lists everything that is wrong."""
+QUEUE = "A"
+"""The key that opens the queue of approvals."""
 ANSWER = "D"
 """The key that answers the run of the first waiting line."""
 
@@ -85,6 +87,15 @@ class AnswerRun(Action):
         header = ctx.store.view(HeaderView)
         assert header is not None
         navigator.answer(next(iter(header.waiting)))
+
+
+class ApprovalQueue(Action):
+    """What waits for a second person: read it, sign it; and who goes on alone, to be stopped or reviewed."""
+
+    key, title, shown = QUEUE, "approvals", False
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        navigator.open_approvals()
 
 
 class Company(Action):

@@ -34,6 +34,7 @@ WHY = {
     DropReason.PASTE: "were pasted",
     DropReason.MORE: "came together with another key",
     DropReason.HIDDEN: "were typed while the question was not in sight",
+    DropReason.FROZEN: "were typed while somebody who must be there was away",
     DropReason.RESIZED: "were typed before the terminal changed its size",
 }
 AGAIN = {"nonce": "the code", "name": "the name", "loss": "the loss"}

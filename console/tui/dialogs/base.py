@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 
 from console.tui.glyphs import KEY, MUTED
+from console.tui.parts.approvals import approval_lines
 from console.tui.parts.facts import Facts, Row
 from console.tui.parts.header import header_line
 from console.tui.parts.living import Living
@@ -81,7 +82,8 @@ class Dialog(Living, ModalScreen[R]):
         store, width = self.session.store, self.app.size.width
         glyphs = self.session.glyphs
         waiting = waiting_lines(store, glyphs, width, most=1)
-        self.top.show([header_line(store, glyphs, width), *sentence_lines(store, glyphs, width), *waiting])
+        alone = approval_lines(store, width)
+        self.top.show([header_line(store, glyphs, width), *sentence_lines(store, glyphs, width), *alone, *waiting])
 
     def dismiss(self, result: R | None = None) -> AwaitComplete:
         """Close it once. A key of a burst may reach it when it is already closed, and an answer of the engine when

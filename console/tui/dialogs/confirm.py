@@ -91,6 +91,11 @@ class ConfirmDialog(Dialog[str]):
         """Whether a rule forbids it."""
         return False
 
+    @property
+    def frozen(self) -> str:
+        """Why nothing that is typed counts for now; empty when it does."""
+        return ""
+
     def again(self) -> list[Text]:
         """What to do when this one cannot be confirmed."""
         return [joined(("esc", KEY), " leaves")]
@@ -165,6 +170,8 @@ class ConfirmDialog(Dialog[str]):
         if self.closed:
             return [joined((self.closed, FAIL)), *self.again()]
         dropped = dropped_lines(self.gate)
+        if self.frozen:
+            return [joined((self.frozen, FAIL)), *self.again()]
         if not self.gate.armed(self._clock()):
             return [joined(("read first", MUTED)), *dropped]
         return [asking(self.confirmation, self.gate), *dropped]
@@ -189,6 +196,11 @@ class ConfirmDialog(Dialog[str]):
 
     def on_key(self, event: events.Key) -> None:
         if self._sending or self._said or self.closed:
+            return
+        if event.is_printable and self.frozen:
+            event.stop()
+            self.gate.reset(event.time, DropReason.FROZEN, 1)
+            self.paint_ask()
             return
         if event.is_printable and not self.in_sight:
             event.stop()
@@ -217,7 +229,7 @@ class ConfirmDialog(Dialog[str]):
 
     def _confirm(self) -> None:
         typed = self.gate.accepted(self._clock())
-        if typed is None or self.closed or self._sending:
+        if typed is None or self.closed or self.frozen or self._sending:
             return
         self._sending = True
         self.paint_ask()

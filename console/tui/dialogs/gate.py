@@ -44,6 +44,8 @@ class DropReason(StrEnum):
     """A key came right before or after the one that would have confirmed."""
     HIDDEN = "hidden"
     """The question was not in sight."""
+    FROZEN = "frozen"
+    """Somebody who must be there was not."""
     RESIZED = "resized"
     """The terminal has another size: it is read anew."""
 

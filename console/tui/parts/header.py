@@ -8,6 +8,7 @@ from rich.text import Text
 
 from console.tui.glyphs import FAIL, MUTED, OK, STALE, UNKNOWN, WARN, Glyphs
 from console.tui.parts.ages import age_text
+from console.tui.parts.approvals import badge_forms
 from console.tui.parts.fields import Field, fit_fields
 from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined, labelled, state_text
@@ -17,6 +18,8 @@ from state.api.views.header import DataRisk, HeaderView, ProtectedWindow, RtoClo
 from state.health import Health
 from state.units import ago, clock, megabytes, utc, utc_date
 
+DECIDING = ("approver", "access-admin")
+"""Roles that start nothing and decide about what others start."""
 NEARLY = 0.75
 """From this share of an objective on it warns."""
 
@@ -103,6 +106,9 @@ def who(store: Store) -> tuple[Text, ...]:
     if hello is None:
         return ()
     if store.observer:
+        decides = [role for role in hello.roles if role in DECIDING]
+        if decides:
+            return (cell(f"{hello.person} {'+'.join(decides)}"), cell(hello.person))
         return (cell(f"{hello.person or 'unknown person'} OBSERVER", WARN), cell("OBSERVER", WARN))
     roles = "+".join(hello.roles)
     return (cell(f"{hello.person} {roles}"), cell(hello.person))
@@ -138,6 +144,8 @@ def header_line(store: Store, glyphs: Glyphs, width: int) -> Text:
         fields.append(Field(2, risk_forms(view.risk, store, glyphs)))
         if view.window is not None or view.windows_unknown:
             fields.append(Field(3, window_forms(view.window, view.windows_unknown)))
+        if badge := badge_forms(store):
+            fields.append(Field(1, badge))
         if view.running and store.link.state is not LinkState.LOST:
             count = len(view.running)
             short = cell(f"{count} run" + ("s" if count > 1 else ""))

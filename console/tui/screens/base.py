@@ -18,6 +18,7 @@ from console.tui.actions.registry import keys_of
 from console.tui.glyphs import UNKNOWN, Glyphs
 from console.tui.mirror import Touched
 from console.tui.parts.ages import lost_words
+from console.tui.parts.approvals import approval_lines
 from console.tui.parts.company import company_forms, others
 from console.tui.parts.facts import Facts, Row, fact
 from console.tui.parts.feed import Feed
@@ -326,7 +327,8 @@ class MainScreen(Living, Screen[None]):
         tabs = [] if self._tiny else [tabs_line(self.store, self.session.tabs, self.topic.name, width)]
         waiting = waiting_lines(self.store, self.glyphs, width, most=1 if self._tiny else MOST)
         said = sentence_lines(self.store, self.glyphs, width, self.topic.name)
-        top = [header_line(self.store, self.glyphs, width), *tabs, *said, *waiting]
+        alone = approval_lines(self.store, width)
+        top = [header_line(self.store, self.glyphs, width), *tabs, *said, *alone, *waiting]
         self._top.show(top)
         company = company_forms(others(self.store, self.session.attached_as), self.session.tabs)
         notice = self.session.recent.notice_now

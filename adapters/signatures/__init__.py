@@ -1,0 +1,1 @@
+"""Verification of signatures by OpenSSH's own program."""

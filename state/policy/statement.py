@@ -1,0 +1,71 @@
+"""What an approver signs: a short text that names everything the approval is about, the same in every place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from state.journal.format import canonical
+from state.text import clean
+from state.units import megabytes, rfc3339
+
+LONGEST = 1000
+"""Characters of a line. What could act on a terminal is shown as an escape, with % in place of the backslash: so each
+line is the same after it was made safe once more on its way."""
+VERSION = "recovery approval, version 1"
+
+
+def plan_hash(parts: Mapping[str, Any]) -> str:
+    """The hash of everything an approval is about: another word anywhere makes it another one."""
+    return sha256(canonical(dict(parts))).hexdigest()
+
+
+def statement(
+    *,
+    estate: str,
+    environment: str,
+    request: str,
+    plan: str,
+    risk: str,
+    title: str,
+    loss: int | None,
+    requester: str,
+    reason: str,
+    change: str,
+    approver: str,
+    until: float,
+) -> str:
+    """The text, one fact a line, with a line end behind the last one. `until` is in epoch seconds."""
+    lines = [
+        VERSION,
+        f"estate: {estate}",
+        f"environment: {environment}",
+        f"request: {request}",
+        f"plan: {plan}",
+        f"risk: {risk}",
+        f"does: {title}",
+        f"may lose: {'unknown' if loss is None else megabytes(loss)}",
+        f"asked by: {requester}",
+        f"reason: {reason}",
+        f"change: {change or 'none'}",
+        f"approved by: {approver}",
+        f"approve until: {rfc3339(until)}",
+    ]
+    return whole(tuple(clean(line, LONGEST).replace("\\", "%") for line in lines))
+
+
+def whole(lines: Iterable[str]) -> str:
+    """The text of its lines, as it is signed."""
+    return "".join(f"{line}\n" for line in lines)
+
+
+def altered(text: str) -> Mapping[str, bytes]:
+    """The same text as other programs leave it, with what they did to it."""
+    raw = text.encode()
+    return {
+        "with other line ends (CRLF)": raw.replace(b"\n", b"\r\n"),
+        "without its last line end": raw.rstrip(b"\n"),
+        "with one line end more": raw + b"\n",
+        "with blanks at its end": raw.rstrip(b"\n") + b" \n",
+    }
