@@ -11,6 +11,8 @@ from state.estate.entry import Entry, Seconds
 ActingRole = Literal["responder", "commander", "access-admin"]
 ApprovingRole = Literal["responder", "commander", "approver", "access-admin"]
 LossGrade = Literal["none", "within-rpo", "above-rpo", "unknown"]
+Soon = Annotated[Seconds, Field(le=86_400.0)]
+"""At most a day: what was agreed to yesterday is not known to be right today."""
 MOST_APPROVERS = 5
 MOST_AUTHORITY = 100
 """Rules of one estate."""
@@ -40,8 +42,8 @@ class AuthorityRule(Entry):
     approved_by: tuple[ApprovingRole, ...] = ("approver", "commander")
     present: bool = False
     automation: bool = False
-    decide_within: Seconds = 600.0
-    use_within: Seconds = 600.0
+    decide_within: Soon = 600.0
+    use_within: Soon = 600.0
     alone: tuple[ActingRole, ...] = ("commander",)
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ from state.estate.model import Estate
 from state.journal.codec import encode
 from state.journal.events import Body, Event
 from state.journal.writer import Journal
-from state.planning.plan import Plan, what_moved
+from state.planning.plan import Plan, require_size, what_moved
 from state.planning.signing import Signing, statement_for
 from state.planning.standing import NONE_CAN, ApprovalStanding
 from state.policy.authority import require_known, require_role
@@ -144,6 +144,7 @@ class Approving:
             if known is not None:
                 raise Refused("approval", f"{known.name} is about this plan already", f"A shows {known.name}")
             body = self._body(caller, plan, reason, change, ruling, grade)
+            require_size(body)
             await self._journal.append(self._event(caller, body))
         here = [each for each in who if any(same_human(estate, each, one) for one in self._standing.attached())]
         away = [each for each in who if each not in here]
@@ -247,9 +248,8 @@ class Approving:
     async def _void(self, request: Request, why: str) -> None:
         async with self._plans.alone():
             if request.over is None:
-                await self._journal.append(
-                    Event(ApprovalVoided(request.name, f"{request.name} is void: {why}"), request.requester)
-                )
+                body = ApprovalVoided(request.name, f"{request.name} is void: {why}")
+                await self._journal.append(Event(body, self._actor))
         raise Refused("facts-changed", f"{request.name} is void: {why}", "The requester previews and asks again")
 
     async def _deny(self, caller: Caller, request: Request, verb: Deny) -> Accepted:

@@ -12,7 +12,8 @@ from state.api.requests import PlanRequest, Typed
 from state.changes.model import Change, Preview, RestsOnChecks, Risk, Unsettles
 from state.errors import Refused
 from state.journal.codec import encode
-from state.journal.format import canonical
+from state.journal.events import Body
+from state.journal.format import MAX_PAYLOAD, canonical
 from state.policy import nonce
 from state.policy.authority import highest
 from state.policy.deciding import Grade, Ruling
@@ -174,3 +175,10 @@ def what_moved(planned: Sequence[PlannedStep], now: Sequence[PlannedStep]) -> st
         if moved:
             return f"{was.title}: {moved}"
     return "the steps of the plan have changed"
+
+
+def require_size(body: Body) -> None:
+    """Refuse a plan that does not fit into one entry of the journal."""
+    if (size := len(canonical(body.as_json()))) > MAX_PAYLOAD:
+        fact = f"the plan has {size // 1024} KiB, one journal entry has at most {MAX_PAYLOAD // 1024}"
+        raise Refused("plan-size", fact, "Split the runbook into smaller ones")

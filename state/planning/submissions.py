@@ -18,12 +18,22 @@ from state.clock import Clock
 from state.errors import JournalUnavailable, NotFound, Refused
 from state.estate.model import Estate
 from state.journal.events import Event
-from state.journal.format import MAX_PAYLOAD, canonical
 from state.journal.writer import Journal
 from state.planning.approving import Looked
 from state.planning.card import CardContext, make_card
 from state.planning.grading import Grading
-from state.planning.plan import Draft, Plan, Seen, check_confirmation, fingerprint, pin, risk_of, targets_of, what_moved
+from state.planning.plan import (
+    Draft,
+    Plan,
+    Seen,
+    check_confirmation,
+    fingerprint,
+    pin,
+    require_size,
+    risk_of,
+    targets_of,
+    what_moved,
+)
 from state.planning.planner import Planner
 from state.planning.sets import reasons_of
 from state.planning.standing import ApprovalStanding, require_starter, role_rule, starters
@@ -281,9 +291,7 @@ class Submissions:
             steps=tuple(steps),
             message=f"{draft.title}: {len(steps)} step{'s' if len(steps) != 1 else ''}{_overrides(draft)}",
         )
-        if (size := len(canonical(body.as_json()))) > MAX_PAYLOAD:
-            fact = f"the plan has {size // 1024} KiB, one journal entry has at most {MAX_PAYLOAD // 1024}"
-            raise Refused("plan-size", fact, "Split the runbook into smaller ones")
+        require_size(body)
         started = Event(body, person, session, run=run_id)
         lease = self._leases.next_lease(run_id, person, targets)
         await self._journal.append_all([started, lease, *self._standing.used(approval, run_id, person, session)])

@@ -23,11 +23,16 @@ def human(estate: Estate, person: str) -> str:
     return ((entry.same_as if entry is not None else None) or person).casefold()
 
 
+def marks_of(estate: Estate, person: str) -> frozenset[str]:
+    """What tells a human being: the one name, and the accounts in any case of letters."""
+    entry = estate.people.get(person)
+    accounts = () if entry is None else entry.accounts
+    return frozenset((f"person {human(estate, person)}", *(f"account {each.casefold()}" for each in accounts)))
+
+
 def same_human(estate: Estate, one: str, other: str) -> bool:
-    """Whether two names, accounts in any case of letters, or entries of the estate are one human being."""
-    accounts = [{a.casefold() for a in p.accounts} for n in (one, other) if (p := estate.people.get(n)) is not None]
-    shared = len(accounts) == 2 and not accounts[0].isdisjoint(accounts[1])
-    return shared or human(estate, one) == human(estate, other)
+    """Whether two names, or entries of the estate by their accounts, are one human being."""
+    return not marks_of(estate, one).isdisjoint(marks_of(estate, other))
 
 
 class KeyOwner(NamedTuple):
@@ -58,13 +63,14 @@ def who_may_approve(
 ) -> tuple[str, ...]:
     """The people who can approve a request now, each human being once: with the role, a key that counts, and nothing to
     do with the requester or those who have approved already."""
-    taken = [requester, *given]
+    taken = set[str]().union(*(marks_of(estate, each) for each in (requester, *given)))
     found: list[str] = []
     for name, person in estate.people.items():
-        if not set(roles) & set(person.roles) or not keys_of(estate, name, wall):
-            continue
-        if not any(same_human(estate, name, other) for other in (*taken, *found)):
-            found.append(name)
+        if set(roles) & set(person.roles) and keys_of(estate, name, wall):
+            marks = marks_of(estate, name)
+            if marks.isdisjoint(taken):
+                found.append(name)
+                taken |= marks
     return tuple(found)
 
 
