@@ -183,6 +183,14 @@ async def test_a_card_that_needs_an_approval_asks_for_it_with_a_reason() -> None
         assert st.front.acts == [("ask", {"plan": plain.plan, "reason": "blue throws"})]
 
 
+async def test_who_went_on_alone_is_told_that_it_was_stopped() -> None:
+    async with stage() as st:
+        show(st, row(st, state=ApprovalState.COUNTING, requester="u1", alone_by="u1", may=()))
+        await st.sees("! u1 goes on alone")
+        show(st, row(st, requester="u1", alone_by="u1", may=("ben",), message="A-1: ben stopped u1"))
+        await st.sees("A-1: ben stopped u1")
+
+
 async def test_my_approved_request_leads_to_its_card() -> None:
     async with stage() as st:
         show(st, row(st, state=ApprovalState.APPROVED, requester="u1", may=(), given=("ben",)))

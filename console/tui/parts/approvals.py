@@ -95,8 +95,10 @@ def _said(store: Store, row: ApprovalRow) -> str:
         return f"{row.id}: {row.requester} asks you to approve: {row.title}  ({QUEUE})"
     if row.state is ApprovalState.COUNTING:
         return f"{row.id}: {row.alone_by} goes on alone in {left(store, row)}  ({QUEUE}, then x, stops it)"
-    if not of_mine(store, row) or row.state is ApprovalState.OPEN:
+    if not of_mine(store, row):
         return ""
+    if row.state is ApprovalState.OPEN:  # asked just now, or a countdown that somebody stopped
+        return row.message if row.alone_by else ""
     if row.state is ApprovalState.APPROVED:
         return f"{row.id} is approved by {', '.join(row.given)}: {QUEUE}, then Enter, shows its card"
     return f"{row.id} is {row.state.value}{': ' if row.message else ''}{row.message}"
