@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from state.api.approvals import NAMESPACE, Approve, AskApproval
@@ -18,13 +18,15 @@ ADA = Caller(1000, "ada", "ada", ("commander", "responder"), "s1", read_only=Fal
 BEN = Caller(1001, "ben", "ben", ("approver",), "s2", read_only=False)
 CARL = Caller(1002, "carl", "carl", ("approver", "responder"), "s3", read_only=False)
 DORA = Caller(1003, "dora", "dora", ("responder",), "s4", read_only=False)
+KEYS = TemporaryDirectory(prefix="rk-")
+"""Of this process; gone with it."""
 WHY = "the green release is broken"
 
 
 @cache
 def key_file(name: str) -> Path:
     """The private key of a name; made once."""
-    path = Path(mkdtemp(prefix="rk-"), name)
+    path = Path(KEYS.name, name)
     made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
     subprocess.run(made, check=True, stdin=subprocess.DEVNULL)
     return path
