@@ -8,6 +8,7 @@ monitors   MonitorEntry    build(name, options, context) -> sequence of sources
 zones      ZoneEntry       build(name, options, context) -> sequence of sources; where records can be changed also
                            acting(name, options, context) -> DnsZone
 databases  DatabaseEntry   build(name, options, context) -> (Database, sequence of sources)
+anchors    AnchorEntry     build(name, options, context) -> AnchorPlace
 faults     FaultsEntry     build(options, context) -> FaultInjector
 
 What `recovery check --connect` asks of a product is in a module `NAME_examine` beside it, with
@@ -28,6 +29,7 @@ from typing import Any, Protocol, cast
 from adapters.context import misconfigured
 from state.estate.model import (
     Adapted,
+    AnchorEntry,
     BalancerEntry,
     DatabaseEntry,
     FaultsEntry,
@@ -41,6 +43,7 @@ SECTIONS: Mapping[str, tuple[str, type[Adapted]]] = {
     "databases": ("adapters.databases", DatabaseEntry),
     "monitors": ("adapters.monitors", MonitorEntry),
     "zones": ("adapters.dns", ZoneEntry),
+    "anchors": ("adapters.anchors", AnchorEntry),
     "faults": ("adapters.faults", FaultsEntry),
 }
 """The package of the adapters of each section of the estate, and the base of their options."""

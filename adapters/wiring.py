@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from adapters.registry import adapter_for
 from adapters.signatures.openssh import OpenSshSignatures
 from state.estate.model import DatabaseEntry, Estate
 from state.estate.own import LOCAL
+from state.ports.anchors import AnchorPlace
 from state.ports.balancer import Balancer
 from state.ports.database import Database
 from state.ports.faults import FaultInjector
@@ -89,7 +90,20 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         comparing=EstateComparisons(estate, base),
         zones=zones,
         signatures=OpenSshSignatures(),
+        anchors=_anchors(estate, context, keeps, had),
     )
+
+
+def _anchors(
+    estate: Estate, context: AdapterContext, keeps: Callable[[str, str], bool], had: Outside
+) -> dict[str, AnchorPlace]:
+    """The places that keep anchors."""
+    return {
+        name: had.anchors[name]
+        if keeps("anchors", name)
+        else adapter_for("anchors", name, entry).build(name, entry, context)
+        for name, entry in estate.anchors.items()
+    }
 
 
 def _backups(

@@ -21,8 +21,8 @@ from state.api.views.header import HeaderView
 from state.api.views.journal import JournalRow
 from state.api.wire import named, revive
 from state.config_files.suggestions import not_found
-from state.engine.events import Heartbeat
 from state.errors import JournalUnavailable, UnsuitableArgument
+from state.proof.seals import SEALED
 from state.units import ago, counted, parse_duration, utc_date
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE = 1000  # entries per request
+QUIET = ("engine.heartbeat", SEALED)
+"""What comes by the clock is shown where its kind is asked for."""
 
 
 class Entries(Protocol):
@@ -114,12 +116,12 @@ class FileEntries:
             if not verifier.feed(page):
                 break
             after = page[-1].seq
-        found = verifier.finish()
+        found = verifier.prove()
         return chain_proof(replace(found, problem=found.problem or self._file.missing()), known)
 
     async def export(self) -> bytes:
         """The lines of an export."""
-        from state.journal.exports import export_line
+        from state.proof.lines import export_line
 
         return b"".join(export_line(sealed) + b"\n" for sealed in self._file.rows())
 
@@ -178,7 +180,7 @@ async def _last_of(entries: Entries) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries are asked for. Empty = all, without heartbeats; `origin` is `observed` or `decided`."""
+    """Which entries are asked for. Empty = all, without heartbeats and seals; `origin` is `observed` or `decided`."""
 
     run: str = ""
     kind: str = ""
@@ -187,9 +189,7 @@ class EntryFilter:
 
     def takes(self, row: JournalRow) -> bool:
         """Whether an entry is one of them. A kind also names those below it: `run` is `run.started` and others."""
-        kind = (
-            row.kind == self.kind or row.kind.startswith(f"{self.kind}.") if self.kind else row.kind != Heartbeat.kind
-        )
+        kind = row.kind == self.kind or row.kind.startswith(f"{self.kind}.") if self.kind else row.kind not in QUIET
         origin = self.origin in ("", row.origin)
         return kind and origin and self.run in ("", row.run) and (self.since is None or row.at >= self.since)
 

@@ -1,11 +1,10 @@
-"""`recovery journal`: what happened, whether the chain is valid, and an export."""
+"""`recovery journal`: what happened, and what of it is erased; `journal_proofs.py` has what proves it."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -14,18 +13,16 @@ from console.cli.entries import PAGE, Entries, EntryFilter, instant, known_kind,
 from console.cli.groups import Tailing
 from console.cli.numbers import Whole
 from console.cli.reach import ask, client_of, estate_option, json_option
-from console.cli.shown import complain, neutral, note, say, say_json, say_json_line
+from console.cli.shown import say, say_json, say_json_line
 from console.cli.streams import ENDS, OUTPUT_CLOSED
-from state.api.messages import ChainProof
 from state.api.views.journal import JournalRow
 from state.api.wire import named
 from state.errors import ExitCode, NotFound, Refused
 from state.journal.events import DECIDED, OBSERVED
-from state.units import counted, utc_date
+from state.units import utc_date
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLLOW_EVERY = 0.5  # seconds
-NEWLINE = b"\n"
 
 
 @click.group(cls=Tailing)
@@ -107,37 +104,10 @@ def show(estate: str | None, as_json: bool, seq: int) -> int:
     return ExitCode.DONE
 
 
-def _fields(row: JournalRow | ChainProof) -> dict[str, Any]:
+def _fields(row: JournalRow) -> dict[str, Any]:
     fields = named(row)
     assert isinstance(fields, dict)
     return fields
-
-
-@journal.command()
-@click.option("--file", "stored", type=click.Path(path_type=Path), help="An export, or a journal.db, to check.")
-@click.option(
-    "--head", metavar="HASH", help="An entry's hash that was stored elsewhere, 8 digits or more: it must be there."
-)
-@estate_option
-@json_option
-def verify(estate: str | None, as_json: bool, stored: Path | None, head: str | None) -> int:
-    """Check the hash chain from the first entry, and that nothing is missing at its end.
-
-    Exit code 1 names the first bad entry, or what happened to the file; 3 when an export is cut short.
-    """
-    from console.cli.proving import proof_code, proof_of, proven
-    from state.journal.format import known_head
-
-    proof = proof_of(estate, stored, "" if head is None else known_head(head), quiet=as_json)
-    message = "" if proof.problem else proven(proof)
-    code = proof_code(proof)
-    if as_json:
-        say_json({"ok": code is ExitCode.DONE, "message": message, **_fields(proof)})
-    elif proof.problem:
-        complain(f"Journal broken: {proof.problem}")
-    else:
-        say(message)
-    return code
 
 
 @journal.command()
@@ -161,29 +131,4 @@ def retain(estate: str | None, as_json: bool, dry_run: bool, yes: bool) -> int:
         say_json(named(found))
     else:
         say(("would be: " if found.dry_run and found.erased else "") + found.message)
-    return ExitCode.DONE
-
-
-@journal.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (mode 0600), not to stdout.")
-@estate_option
-def export(estate: str | None, output: Path | None) -> int:
-    """Every entry's stored bytes, one a line, for `verify --file` on any machine.
-
-    An older export is replaced once the new one is complete; any other file is left alone.
-    """
-    from console.cli.proving import write_export
-
-    raw = read_journal(estate, lambda entries: entries.export(), quiet=output is None)
-    if not raw:
-        raise NotFound("there is no entry to export")
-    if output is None:
-        ENDS.flush()
-        sys.stdout.buffer.write(raw)
-        return ExitCode.DONE
-    try:
-        write_export(output, raw)
-    except OSError as error:
-        raise click.FileError(str(output), error.strerror) from error
-    note(neutral(f"{counted(raw.count(NEWLINE), 'entry', 'entries')} written to {output}"))
     return ExitCode.DONE

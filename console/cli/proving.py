@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import partial
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from stat import S_ISFIFO, S_ISREG
 from typing import BinaryIO
@@ -12,6 +13,7 @@ from typing import BinaryIO
 from console.cli.entries import read_journal
 from state.api.messages import ChainProof
 from state.errors import ExitCode, JournalUnavailable, NotFound, UnsuitableArgument
+from state.proof.anchors import AnchorsRead
 from state.units import counted
 
 SQLITE = b"SQLite format 3\x00"
@@ -21,16 +23,29 @@ LONGEST_LINE = 4 * 1024 * 1024
 """Bytes of a line of an export: more than any entry has."""
 
 
-def proof_of(estate: str | None, stored: Path | None, known: str, *, quiet: bool) -> ChainProof:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What other places know: the beginning of an entry's hash, anchors, fingerprints of first keys."""
+
+    known: str
+    anchors: AnchorsRead
+    keys: tuple[str, ...]
+
+
+def proof_of(estate: str | None, stored: Path | None, outside: Elsewhere, *, quiet: bool) -> ChainProof:
     """What the engine's journal, or a file, proves. Raises NotFound for a file that cannot be read."""
+    known = outside.known
     if stored is not None:
         try:
             with _opened(stored) as file:
                 if not _is_journal(stored, file.peek(len(SQLITE))):
-                    return _exported(file, known)
+                    return _exported(file, outside)
         except OSError as error:
             raise NotFound(f"{stored}: {error.strerror}") from error
     try:
+        if outside.anchors.anchors or outside.keys:  # held against the bytes here, not by the engine itself
+            raw = read_journal(estate, lambda entries: entries.export(), quiet=quiet, file=stored)
+            return _exported(BytesIO(raw), outside)
         return read_journal(estate, lambda entries: entries.verify(known), quiet=quiet, file=stored)
     except JournalUnavailable as error:
         return ChainProof(str(error), "", 0, "", 0, 0)
@@ -56,12 +71,13 @@ def _is_journal(stored: Path, first: bytes) -> bool:
     return first.startswith(SQLITE) or (log.is_file() and log.stat().st_size > 0)
 
 
-def _exported(file: BinaryIO, known: str) -> ChainProof:
-    from state.journal.exports import verify_export
+def _exported(file: BinaryIO, outside: Elsewhere) -> ChainProof:
+    from state.proof.lines import verify_export
     from state.views.journal import chain_proof
 
     lines = iter(partial(file.readline, LONGEST_LINE), b"")
-    return chain_proof(verify_export(lines, known=known), known)
+    found = verify_export(lines, known=outside.known, anchors=outside.anchors.anchors, trusted=outside.keys)
+    return chain_proof(found, outside.known)
 
 
 def proven(proof: ChainProof) -> str:
@@ -73,6 +89,11 @@ def proven(proof: ChainProof) -> str:
         later = proof.entries - proof.known
         after = f"{counted(later, 'entry', 'entries')} after it" if later else "it is the last one"
         parts.append(f"entry {proof.known} has the hash that was given, {after}")
+    if proof.sealed:
+        periods = counted(proof.periods, "key")
+        parts.append(f"sealed up to entry {proof.sealed} with {periods}, the first {proof.root}")
+    if proof.anchored:
+        parts.append(f"anchored up to entry {proof.anchored}")
     if proof.torn:
         parts.append(f"TORN AT THE END: {proof.torn}; what was behind is not there")
     return f"the chain is valid: {'; '.join(parts)}"

@@ -39,7 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("console.cli.run:run", "Runs: list, show, start, watch, pause, resume, retry, skip, stop, decide."),
     "approve": ("console.cli.approvals:approve", "Read a plan that waits for you, and sign it with your SSH key."),
     "approvals": ("console.cli.approvals:approvals", "Approvals: list, show, withdraw, alone, halt, review."),
-    "journal": ("console.cli.journal:journal", "What happened: tail, verify, export."),
+    "journal": ("console.cli.journal_proofs:journal", "What happened: tail, verify, export."),
     "stop": ("console.cli.run:stop_everything", "Start nothing new in any run, at once."),
     "bridge": ("console.cli.bridge:bridge", "The engine's socket on stdin and stdout, for ssh."),
     "completion": ("console.cli.completion:completion", "Shell completion for bash, zsh or fish."),

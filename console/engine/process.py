@@ -116,6 +116,7 @@ def fault_point(environment: str, wanted: str) -> Reach:
 @asynccontextmanager
 async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterator[Engine]:
     """The engine with everything it reaches; stopped and closed at the end. Raises RecoveryError."""
+    from adapters.journals.keys import KeyFiles
     from adapters.journals.sqlite import SqliteJournal
     from console.engine.files import FilesOfEstate
     from console.engine.seats import Seats
@@ -141,6 +142,7 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
         reach=fault_point(estate.environment, os.environ.get("RECOVERY_FAULT_POINT", "")),
         setup=setup,
         files=files,
+        keys=KeyFiles(place.journal.with_suffix(".keys")),
     )
     await engine.start()
     letting_go = asyncio.create_task(seats.let_go())

@@ -48,7 +48,8 @@ class ChainProof:
     """What checking a journal from its first entry on has shown. Nothing is proven while `problem` is not empty.
 
     `torn` is why an export ends too early. Of the valid entries `erased` are without payload, and the last one has the
-    hash `head`. `known` is the entry with the hash that was asked for, 0 when none was.
+    hash `head`. `known` is the entry with the hash that was asked for, 0 when none was. `sealed` is the last entry that
+    a seal names, after so many `periods`, the first with the key `root`; `anchored` the last that an anchor names.
     """
 
     problem: str
@@ -57,3 +58,7 @@ class ChainProof:
     head: str
     erased: int
     known: int
+    sealed: int = 0
+    periods: int = 0
+    root: str = ""
+    anchored: int = 0

@@ -14,6 +14,7 @@ from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retaine
 from state.api.requests import ControlRequest, Pause, PlanRequest, PlanUndo, Stop, Submission
 from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
+from state.audit.auditing import Auditing
 from state.capabilities import load_events, parts
 from state.changes.model import Change, ChangeSpec
 from state.changes.safety import judged_by
@@ -44,6 +45,7 @@ from state.planning.library import Library
 from state.planning.planner import Planner
 from state.policy.authority import ACTING, require_role
 from state.policy.identity import identify
+from state.ports.keys import SealKeys
 from state.ports.outside import Outside
 from state.releases.ledger import Ledger
 from state.releases.recording import Recording
@@ -92,10 +94,11 @@ class Engine:
         reach: Reach = ignore_point,
         setup: Setup | None = None,
         files: EstateFiles | None = None,
+        keys: SealKeys | None = None,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
-        self.boot, self._actor = secrets.token_hex(8), f"engine@{node}"
-        self.world, self._store = World(), store
+        self.boot, self.world, self._store = secrets.token_hex(8), World(), store
+        self._actor = f"engine@{node}"
         load_events()
         judge = self._judge = Judge(estate, self.world, clock.wall)
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
@@ -108,9 +111,9 @@ class Engine:
         self._planner = Planner(estate, outside, library, self.history, self._judgement)
         leases = Leases(self.history, self.journal, clock)
         self._suites = Suites(lambda: (self.estate, self.outside), self.world, clock, self.journal.append)
-        effects = Effects(
-            self._build, self.journal, clock, reach, self._suites, lambda targets: judged_by(targets, self.estate)
-        )
+        self._audit = Auditing(lambda: (self.estate, self.outside), keys, self.journal, store, self.folds, clock, node)
+        about = (self._suites, lambda targets: judged_by(targets, self.estate), self._audit.anchoring)
+        effects = Effects(self._build, self.journal, clock, reach, *about)
         self.executor = Executor(effects, self.journal, clock, self._suites.ask, leases, self._actor)
         self.attached = Attached(clock, self._move)
         now = (lambda: self.estate, lambda: self.outside)
@@ -153,7 +156,7 @@ class Engine:
         await self.comparing.begin()
         self._poller.start()
         keeping = (self._keeper.prove(), self._keeper.beat(), self._keeper.watch())
-        lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch())
+        lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch(), *self._audit.watches())
         self._tasks = [asyncio.create_task(each) for each in lasting]
         for run in self.history.open():
             self.executor.start(run, restarted=True)
@@ -171,10 +174,11 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._poller.close()
-        if self.outside.connections is not None:
-            await self.outside.connections.close()
         await self._refusals.record(all_of_them=True)
         await self._note(EngineStopped("engine stopped"))
+        await self._audit.close()
+        if self.outside.connections is not None:
+            await self.outside.connections.close()
         await self._restoring.save()
         self._archive.close()
         self._store.close()

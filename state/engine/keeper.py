@@ -10,10 +10,10 @@ from state.engine.events import Heartbeat
 from state.engine.restoring import Restoring
 from state.errors import JournalUnavailable
 from state.journal.events import Said
-from state.journal.exports import export_line
 from state.journal.format import Sealed, Verification, Verifier
 from state.journal.store import JournalStore
 from state.journal.writer import Journal
+from state.proof.lines import export_line
 from state.units import counted
 
 HEARTBEAT = 60.0
@@ -88,9 +88,11 @@ class Keeper:
         known: str = "",
         pace: ReadingPace = AT_ONCE,
         hear: Callable[[Sequence[Sealed]], None] | None = None,
+        wholly: bool = False,
     ) -> Verification:
         """Check what was recorded since the last check, or everything, and then look for the entry whose hash begins
-        with `known`. While the journal is not valid, nothing starts. `hear` gets the entries too."""
+        with `known`; `wholly` with every signature. While the journal is not valid, nothing starts. `hear` gets the
+        entries too."""
         async with self._verifying:  # two checks at the same time would check entries twice
             if afresh:
                 self._store.forget()
@@ -106,6 +108,8 @@ class Keeper:
             except JournalUnavailable as error:
                 found = replace(verifier.finish(), problem=str(error))
             self._journal.chain = found.problem
+            if wholly and found.ok:  # thousandths of a second for each signature; what is not sealed stops no effect
+                found = await asyncio.to_thread(verifier.prove, head)
             if hear is not None and found.ok:
                 self._journal.unread = self._journal.unread or self._restoring.left_out
             self._checked(seq, self._first, found.erased)
@@ -120,9 +124,9 @@ class Keeper:
         """What is wrong with the journal as it is stored, from its first entry on and up to the head this engine knows,
         and the entry whose hash begins with `known`."""
         await self._journal.look()
-        found = await self.verify(afresh=True, known=known)
+        found = await self.verify(afresh=True, known=known, wholly=True)
         if self._journal.problem or not self._journal.failing:
-            return replace(found, problem=self._journal.problem)
+            return replace(found, problem=self._journal.problem or found.problem)
         valid = counted(found.entries, "valid entry", "valid entries")
         kept = f"the engine still has {valid}: `recovery journal export -o FILE` saves them"
         return replace(found, problem=f"{self._journal.failing}; {kept}")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from state.api.messages import Retained
+from state.audit.events import JournalKeyed, JournalSealed
 from state.clock import Clock
 from state.engine.ages import DAY, Ages
 from state.engine.events import ClockJumped, Heartbeat
@@ -26,8 +27,10 @@ PART = 1000
 """Entries that are read or erased before other tasks run."""
 HEARTBEATS, OBSERVATIONS, DECISIONS = "heartbeats", "observed", "decided"
 """The classes that a policy names."""
-NEEDED, RECORDS = "still count for what is in force", "say what was erased"
+NEEDED, RECORDS, PROOFS = "still count for what is in force", "say what was erased", "seal others"
 """Why entries are kept that are old enough."""
+KEPT = {JournalRetained.kind: RECORDS, JournalKeyed.kind: PROOFS, JournalSealed.kind: PROOFS}
+"""Kinds that are kept for ever."""
 
 
 @dataclass(slots=True)
@@ -128,10 +131,10 @@ def _judge(recorded: Recorded, policy: Mapping[str, float], age: float, needed: 
     least = policy.get(_class_of(recorded.kind))
     if least is None:
         return
-    if recorded.kind == JournalRetained.kind or recorded.seq in needed or age < least:
+    if recorded.kind in KEPT or recorded.seq in needed or age < least:
         found.kept.append((recorded.seq, recorded.kind))
         if age >= least:
-            found.why[RECORDS if recorded.kind == JournalRetained.kind else NEEDED] += 1
+            found.why[KEPT.get(recorded.kind, NEEDED)] += 1
         return
     found.erase.append(recorded.seq)
     found.upto[recorded.kind] = recorded.seq

@@ -15,7 +15,7 @@ from state.runs.model import Run
 
 WIRED = ("balancers", "databases", "monitors", "zones")
 """Sections whose entries are served by adapters."""
-OWN = ("hosts", "commands", "http_calls", "sql_calls", "checks", "windows")
+OWN = ("anchors", "hosts", "commands", "http_calls", "sql_calls", "checks", "windows")
 """Sections of what is an estate's own."""
 NAMED = ("sites", "people", "services", *WIRED, *OWN, "rules")
 """Sections of named entries."""

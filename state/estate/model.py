@@ -344,6 +344,12 @@ class ZoneEntry(Adapted):
         return ()
 
 
+class AnchorEntry(Adapted):
+    """A place outside of this host that keeps anchors of the journal."""
+
+    section = "anchors"
+
+
 class FaultsEntry(Adapted):
     """Where faults may be injected; allowed in laboratories and drills only."""
 
@@ -371,6 +377,7 @@ class Estate(Entry):
     balancers: Mapping[Name, BalancerEntry] = Field(default_factory=dict)
     zones: Mapping[Name, ZoneEntry] = Field(default_factory=dict)
     monitors: Mapping[Name, MonitorEntry] = Field(default_factory=dict)
+    anchors: Mapping[Name, AnchorEntry] = Field(default_factory=dict)
     hosts: Mapping[Name, SshHost] = Field(default_factory=dict)
     commands: Mapping[Name, CommandEntry] = Field(default_factory=dict)
     http_calls: Mapping[Name, HttpCallEntry] = Field(default_factory=dict)

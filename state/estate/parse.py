@@ -17,6 +17,7 @@ from state.config_files.suggestions import nearest, one_of
 from state.errors import ConfigError, Problem
 from state.estate.model import (
     Adapted,
+    AnchorEntry,
     BalancerEntry,
     DatabaseEntry,
     Estate,
@@ -33,6 +34,7 @@ ADAPTED: Mapping[Path, type[Adapted]] = {
     ("balancers", "*"): BalancerEntry,
     ("zones", "*"): ZoneEntry,
     ("monitors", "*"): MonitorEntry,
+    ("anchors", "*"): AnchorEntry,
     ("faults",): FaultsEntry,
 }
 """The paths of entries with an adapter, and the base model of each section."""

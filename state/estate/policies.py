@@ -38,6 +38,19 @@ class RetainPolicy(Entry):
     decided: Age | None = None
 
 
+MINUTE = 60.0
+
+
+class AnchorPolicy(Entry):
+    """How often the newest entry is anchored, at the latest; how long one place may take, and what waits for it;
+    in how many places the intent of a B3 or B4 must be before it is sent (seconds)."""
+
+    every: Annotated[Seconds, Field(le=MINUTE)] = 45.0
+    limit: Annotated[Seconds, Field(le=MINUTE)] = 5.0
+    wait: Annotated[Seconds, Field(le=3.0)] = 1.0
+    needed: Annotated[int, Field(ge=0, le=20)] = 0
+
+
 class Policies(Entry):
     """Rules of this estate. `delivery` is how long a request may lie between the engine and a target, in a proxy or in
     the network, and still be delivered: until then "not done" is not believed where no answer came.
@@ -53,3 +66,4 @@ class Policies(Entry):
     score: ScorePolicy | None = None
     delivery: Seconds = 60.0
     retain: RetainPolicy = RetainPolicy()
+    anchors: AnchorPolicy = AnchorPolicy()

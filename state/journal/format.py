@@ -11,13 +11,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from state.errors import UnsuitableArgument
-from state.journal.erasures import MARK, Erasures
 from state.journal.events import (
     OBSERVED,
     Body,
@@ -32,7 +30,27 @@ from state.journal.events import (
     read_body,
 )
 from state.journal.shortening import LIMITS, SHORTENED, shortened, told_shorter
-from state.units import counted
+from state.proof.chain import Verification, Verifier, verify
+from state.proof.encoding import GENESIS, Sealed, canonical
+
+__all__ = [
+    "ALTERED",
+    "FOREIGN",
+    "GENESIS",
+    "LAST_INSTANT",
+    "MAX_PAYLOAD",
+    "TOO_LARGE",
+    "Sealed",
+    "Sealer",
+    "Verification",
+    "Verifier",
+    "canonical",
+    "known_head",
+    "recorded",
+    "unseal",
+    "unseal_any",
+    "verify",
+]
 
 FOREIGN = "foreign"
 """The kind of an entry whose bytes cannot be read."""
@@ -42,52 +60,12 @@ TOO_LARGE = "payload too large"
 ALTERED = (b'"words":"%s"' % TOO_LARGE.encode(), b'"%s":' % SHORTENED.encode())
 """In a payload that may not be what was asked for."""
 
-GENESIS = bytes(32)
-"""The previous hash of the first entry."""
-
 LAST_INSTANT = 1e12
 """Seconds no clock shows; what says so, or is not a number at all, is not an entry."""
 
 MAX_PAYLOAD = 256 * 1024
 """The most bytes of a payload. The texts of a larger observation are shortened before sealing, and what a larger
 outcome only tells; anything else is replaced by its size and hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """An entry as stored: header bytes, chain hash (32 bytes), salt and payload bytes (empty when erased)."""
-
-    seq: int
-    header: bytes
-    hash: bytes
-    salt: bytes
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The result of checking a chain: number of valid entries, the head, and the first problem as text.
-
-    `torn` is why the last line of an export is no entry when only its end is missing. Of the valid entries `erased` are
-    without payload. `known` is the entry with the hash that was looked for, 0 when there is none.
-    """
-
-    entries: int
-    head: bytes
-    problem: str = ""
-    torn: str = ""
-    erased: int = 0
-    known: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether every entry is valid. A torn last record is not tampering, but it is reported."""
-        return not self.problem
-
-
-def canonical(value: Any) -> bytes:
-    """JSON with sorted keys, no spaces, ASCII only: one value, one byte string. Raises ValueError on NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,73 +160,3 @@ def known_head(text: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{8,64}", text):
         raise UnsuitableArgument(f"a head is 8 to 64 hexadecimal digits of the hash of an entry, not {text[:80]!r}")
     return text.lower()
-
-
-class Verifier:
-    """Checks a chain piece by piece, so that a long one need not be in memory, nor checked at once.
-
-    `known` is the beginning of the hash of an entry that is looked for: of a head that was stored elsewhere. `after` is
-    an entry (number and hash) that is known to be valid: what follows it is checked.
-    """
-
-    def __init__(self, known: str = "", after: tuple[int, bytes] = (0, GENESIS)) -> None:
-        self.entries, self.head = after
-        self.problem = ""
-        self._known, self._seen = known, 0
-        self._first = self.entries + 1
-        self._begins, self._erasures = self._first, Erasures()
-
-    def feed(self, entries: Iterable[Sealed]) -> bool:
-        """Check the next entries; False from the first invalid one on."""
-        for entry in entries:
-            if self.problem:
-                break
-            self.problem = self._take(entry)
-        return not self.problem
-
-    def _take(self, entry: Sealed) -> str:
-        place, chained = self.entries + 1, sha256(self.head + entry.header).digest()
-        if place == 1 and entry.seq > 1:  # what it follows from is not there; go on from it, to say what is
-            self._begins, place, chained = entry.seq, entry.seq, entry.hash
-        if entry.seq != place:
-            comes = "comes again" if self._begins <= entry.seq < place else "is"
-            return f"entry {entry.seq} {comes} in the place of entry {place}"
-        if chained != entry.hash:
-            return f"entry {entry.seq} does not follow from entry {place - 1}"
-        if not entry.header.startswith(b"[%d," % place):
-            return f"the header of entry {entry.seq} has another number"
-        if not (entry.payload or entry.salt):
-            self._erasures.erased(place, entry.header)
-        elif entry.header[-66:-2] != sha256(entry.salt + entry.payload).hexdigest().encode():
-            return f"the payload of entry {entry.seq} is not the one that was recorded"
-        elif MARK in entry.header:
-            self._erasures.retained(entry.header, entry.payload)
-        self.entries, self.head = place, chained
-        if self._known and chained.hex().startswith(self._known):
-            self._seen = place
-        return ""
-
-    def finish(self, head: bytes | None = None) -> Verification:
-        """The result; `head` is the hash the chain must end with, when known."""
-        valid = self.entries - self._begins + 1
-        if not self.problem and self._begins > self._first:
-            begins = f"it begins at entry {self._begins}: what was before is not proven"
-            self.problem = f"{begins}; from there on {counted(valid, 'entry is', 'entries are')} valid"
-        if not self.problem and head is not None and head != self.head:
-            self.problem = f"the chain ends at entry {self.entries} with another hash than the known head"
-        problem, (first, count) = self.problem, self._erasures.unrecorded()
-        if not problem and count:
-            others = f", and of {counted(count - 1, 'other', 'others')}" if count > 1 else ""
-            problem = f"the payload of entry {first}{others} was erased, and no entry of the journal says so"
-        erased = self._erasures.count
-        return Verification(max(valid, 0), self.head, problem, erased=erased, known=self._seen)
-
-
-def verify(entries: Iterable[Sealed], *, head: bytes | None = None) -> Verification:
-    """Check a whole chain from its first entry; `head` is the hash it must end with, when known.
-
-    Detects any edit, deletion, insertion and reordering, and with `head` also truncation and replacement.
-    """
-    verifier = Verifier()
-    verifier.feed(entries)
-    return verifier.finish(head)

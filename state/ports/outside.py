@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from state.ports.anchors import AnchorPlace
 from state.ports.balancer import Balancer
 from state.ports.comparing import CanCompare
 from state.ports.database import Database
@@ -42,3 +43,4 @@ class Outside:
     comparing: CanCompare | None = None
     zones: Mapping[str, DnsZone] = field(default_factory=dict)
     signatures: VerifiesSignatures | None = None
+    anchors: Mapping[str, AnchorPlace] = field(default_factory=dict)

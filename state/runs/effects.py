@@ -32,8 +32,9 @@ from state.runs.model import Run, StepRun
 from state.runs.saving import saved
 from state.runs.temporary import made
 from state.runs.turns import EffectTurn, EffectTurns
+from state.runs.witness import NoWitness, Witness
 
-NOTHING_AROUND = NothingAround()
+NOTHING_AROUND, NO_WITNESS = NothingAround(), NoWitness()
 READ_DEADLINE = 4.0
 """Seconds one reading around an effect may take."""
 
@@ -116,8 +117,9 @@ class Effects:
         reach: Reach,
         around: Around = NOTHING_AROUND,
         together: Callable[[Sequence[str]], Iterable[str]] = frozenset,
+        witness: Witness = NO_WITNESS,
     ) -> None:
-        self._build, self._around, self._together = build, around, together
+        self._build, self._around, self._together, self._witness = build, around, together, witness
         self._turns = EffectTurns()
         self._journal = journal
         self._clock = clock
@@ -204,11 +206,14 @@ class Effects:
             return
         await self._record(run, step, intent)
         self._reach("after_intent")
+        unseen = await self._witness.before(step.step.risk)
         sent: float | None = None
         if self._clock.mono() - look.read_at > PREVIEW_AGE:  # this process was suspended meanwhile
             reply = _held(f"its readings are over {PREVIEW_AGE:g} s old")
         elif run.stopping or step.state is StepState.SKIPPED:  # while the intent was written
             reply = _held("stopped" if run.stopping else "skipped")
+        elif unseen:
+            reply = _held(unseen)
         else:
             step.heard = change.heard if isinstance(change, Speaks) else None
             sent = self._clock.mono()
@@ -303,6 +308,7 @@ class Effects:
         )
         await self._record(run, step, outcome)
         self._reach("after_outcome")
+        self._witness.after(step.step.risk)
         if answer is Answered.NOTHING_SENT:
             self._around.left(step.effect)
         else:

@@ -18,7 +18,8 @@ from state.views.context import Alarm, Contribution, ViewContext
 KEPT = 200
 """Decisions, and observations, that a console is sent; older ones are read page by page."""
 
-HEARTBEAT = "engine.heartbeat"
+QUIET = ("engine.heartbeat", "journal.sealed")
+"""Kinds that come by the clock: of each only the newest says anything to people."""
 
 
 def journal_row(recorded: Recorded) -> JournalRow:
@@ -46,7 +47,8 @@ def chain_proof(found: Verification, known: str = "") -> ChainProof:
     if known and not (problem or found.known):
         ends = f"{found.torn}; " * bool(found.torn) + f"the chain ends at entry {found.entries}"
         problem = f"{ends} and no entry has the hash {known}: entries are missing, or this is another journal"
-    return ChainProof(problem, found.torn, found.entries, found.head.hex(), found.erased, found.known)
+    outside = (found.sealed, found.periods, found.root, found.anchored)
+    return ChainProof(problem, found.torn, found.entries, found.head.hex(), found.erased, found.known, *outside)
 
 
 class JournalTail:
@@ -55,19 +57,20 @@ class JournalTail:
     def __init__(self, setting: FoldSetting | None = None) -> None:
         self._decided: deque[JournalRow] = deque(maxlen=KEPT)
         self._observed: deque[JournalRow] = deque(maxlen=KEPT)
-        self._beat: list[JournalRow] = []
+        self._quiet: dict[str, JournalRow] = {}
 
     def fold(self, recorded: Recorded) -> None:
-        """Take in one more entry; of heartbeats only the newest is kept."""
+        """Take in one more entry; of heartbeats and of seals only the newest is kept."""
         row = journal_row(recorded)
-        if row.kind == HEARTBEAT:
-            self._beat = [row]
+        if row.kind in QUIET:
+            self._quiet[row.kind] = row
         else:
             (self._observed if row.origin == OBSERVED else self._decided).append(row)
 
     def rows(self) -> dict[str, JournalRow]:
         """The rows by sequence number, oldest first."""
-        return {str(row.seq): row for row in merge(self._decided, self._observed, self._beat, key=lambda row: row.seq)}
+        quiet = sorted(self._quiet.values(), key=lambda row: row.seq)
+        return {str(row.seq): row for row in merge(self._decided, self._observed, quiet, key=lambda row: row.seq)}
 
 
 def build(context: ViewContext) -> JournalView:
@@ -86,8 +89,8 @@ def contribute(context: ViewContext) -> Contribution:
 
 
 def _subjects(recorded: Recorded) -> Iterable[About]:
-    if recorded.kind == HEARTBEAT:
-        yield About(HEARTBEAT)
+    if recorded.kind in QUIET:
+        yield About(recorded.kind)
     else:
         yield About(origin_of(recorded.kind) == OBSERVED, newest=KEPT)
 

@@ -18,8 +18,8 @@ from random import Random
 from struct import pack
 
 from adapters.journals.sqlite import SqliteJournal
-from state.journal.exports import export_line
 from state.journal.format import GENESIS, Sealed, canonical
+from state.proof.lines import export_line
 from tests.support.year import Year
 
 COUNT = 40

@@ -15,8 +15,8 @@ from adapters.journals.sqlite import SqliteJournal
 from state.engine.events import Heartbeat
 from state.errors import JournalUnavailable
 from state.journal.events import Event
-from state.journal.exports import verify_export
 from state.journal.format import Sealed, Sealer, verify
+from state.proof.lines import verify_export
 from state.views.journal import chain_proof
 from tests.attack.tampering import ENTRIES, FILES, LINES, chain, exported, log_of, made, same_entries
 

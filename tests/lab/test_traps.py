@@ -17,7 +17,7 @@ import pytest
 from adapters.lab.client import LabClient
 from state.api.requests import Decide, PlanChange, PlanRunbook, PlanUndo
 from state.errors import Refused
-from state.journal.exports import verify_export
+from state.proof.lines import verify_export
 from state.runs.events import EffectAnswered
 from state.views.journal import chain_proof
 from tests.crash.recorder import Recorder

@@ -167,6 +167,7 @@ ELSEWHERE = {
     "db lost": "tests/contract/test_lost.py",
     "trust": "tests/attack/test_whose_estate.py",
     "journal retain": "tests/attack/test_journal_retention.py",
+    "journal anchors": "tests/scenarios/test_audit.py",
 }
 """Verbs that start, end or carry processes, or write files: where these are tested."""
 ALIKE = {f"db {verb.name}": "db pause" for verb in DATABASE_VERBS if verb.name != "pause"}

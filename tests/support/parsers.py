@@ -60,9 +60,9 @@ from state.estate.conditions import ValueCondition, found, kind_of, shown
 from state.estate.parse import parse_estate
 from state.hiding import without_secrets
 from state.journal.checkpoint import read_checkpoint
-from state.journal.exports import _entry, verify_export
 from state.journal.format import Sealed, known_head, unseal, unseal_any
 from state.policy.sshsig import NoSignature
+from state.proof.lines import _entry, verify_export
 from state.runbooks.params import ParamSpec, convert, placeholders_in, substitute
 from state.runbooks.parse import lint_runbook, structure_of
 from state.text import clean, decode, is_clean

@@ -22,6 +22,8 @@ from state.engine.engine import Engine
 from state.estate.model import Estate
 from state.journal.store import JournalStore
 from state.planning.library import Library
+from state.ports.anchors import AnchorPlace
+from state.ports.keys import SealKeys
 from state.ports.outside import Outside
 from state.runbooks.model import Runbook
 from state.runs.fault_points import Reach, ignore_point
@@ -154,6 +156,8 @@ async def small(
     clock: Clock | None = None,
     every: float = 0.05,
     more: Sequence[MemoryBalancer] = (),
+    keys: SealKeys | None = None,
+    anchors: Mapping[str, AnchorPlace] | None = None,
 ) -> AsyncIterator[Small]:
     """A started engine; give the same balancer and store again to model a restart. `more` are other balancers."""
     balancer = balancer or MemoryBalancer("edge", {"shop": {"blue": 100, "green": 0}})
@@ -161,10 +165,11 @@ async def small(
     model = Estate.model_validate(estate or ESTATE)
     each = {"edge": balancer, **{other.name: other for other in more}}
     sources = tuple(BalancerSource(one, f"balancer:{name}", every) for name, one in each.items())
-    outside = Outside(sources, each, {}, signatures=OpenSshSignatures())
+    outside = Outside(sources, each, {}, anchors=anchors or {}, signatures=OpenSshSignatures())
     books = {b["runbook"]: runbook(b) for b in runbooks}
     library = Library(books, model, {})
-    engine = Engine(model, outside, store, clock or LoopClock(), library, node="test", pid=1, uid=0, reach=reach)
+    about: Mapping[str, Any] = {"node": "test", "pid": 1, "uid": 0, "reach": reach, "keys": keys}
+    engine = Engine(model, outside, store, clock or LoopClock(), library, **about)
     await engine.start()
     try:
         yield Small(engine, balancer, store)

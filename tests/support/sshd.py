@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +75,8 @@ class Sshd:
     def thaw(self) -> None:
         """It goes on."""
         for pid in (*self.sessions(), self.process.pid):
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # a session that has just ended
+                os.kill(pid, signal.SIGCONT)
 
 
 def _key(path: Path) -> None:
@@ -106,7 +107,8 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
     finally:
         server.thaw()
         for pid in (*server.sessions(), process.pid):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
 

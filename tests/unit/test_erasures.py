@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from state.journal.erasures import Erasures
+from state.proof.erasures import Erasures
 
 
 def _header(kind: str) -> bytes:

@@ -17,8 +17,8 @@ from state.api.wire import named, revive
 from state.engine.events import Heartbeat
 from state.health import Health
 from state.journal.events import Event, Recorded
-from state.journal.exports import export_line
 from state.journal.format import Sealer, canonical, unseal
+from state.proof.lines import export_line
 from state.runs.events import RunStopRequested
 from state.text import decode, is_clean
 from state.verdicts.alerts import alerts_verdict

@@ -18,10 +18,10 @@ from state.engine.events import Heartbeat, RequestRefused
 from state.estate.model import Estate
 from state.estate.severities import Severities
 from state.journal.events import Event, TooLarge
-from state.journal.exports import export_line, verify_export
 from state.journal.format import GENESIS, MAX_PAYLOAD, Sealed, Sealer, canonical, recorded, unseal, verify
 from state.journal.projection import Folds, FoldSetting
 from state.ports.target import Setting
+from state.proof.lines import export_line, verify_export
 from state.runs.events import EffectEnded, RunStarted
 from state.verdicts.judge import Judge
 from state.world.world import World

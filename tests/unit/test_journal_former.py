@@ -11,8 +11,8 @@ import pytest
 from adapters.journals.memory import MemoryJournal
 from state.capabilities import load_events
 from state.journal.events import Foreign, Unreadable
-from state.journal.exports import verify_export
 from state.journal.format import Sealed, canonical, unseal
+from state.proof.lines import verify_export
 from tests.support.small_estate import flip, small
 
 NEWER = {

@@ -16,8 +16,8 @@ from console.cli.verbs import recovery
 from state.engine.events import Heartbeat
 from state.errors import UnsuitableArgument
 from state.journal.events import Event
-from state.journal.exports import export_line, verify_export
 from state.journal.format import GENESIS, Sealed, Sealer, canonical, known_head, verify
+from state.proof.lines import export_line, verify_export
 from state.views.journal import chain_proof
 from tests.support.retained import retained
 from tests.support.small_estate import small

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from state.journal.format import Sealed, Verification, Verifier, canonical
+from state.proof.anchors import Anchor
+from state.proof.chain import Verification, Verifier
+from state.proof.encoding import Sealed, canonical
 
 OTHER_FILES = {
     b"\x1f\x8b": "it is compressed (gzip): unpack it first",
@@ -36,15 +38,17 @@ def export_line(entry: Sealed) -> bytes:
     )
 
 
-def verify_export(lines: Iterable[bytes], *, known: str = "") -> Verification:
+def verify_export(
+    lines: Iterable[bytes], *, known: str = "", anchors: Sequence[Anchor] = (), trusted: Collection[str] = ()
+) -> Verification:
     """Check the lines of an export. A last one without its end is torn (a crash, a copy that was cut), not tampering.
 
-    With `known` the entry is found whose hash begins so. Without it nothing shows that whole lines are missing at the
-    end.
+    With `known` the entry is found whose hash begins so. Without it and without `anchors` nothing shows that whole
+    lines are missing at the end. `trusted`: see `Verifier.prove`.
     """
-    read, verifier = _Lines(lines), Verifier(known)
+    read, verifier = ExportLines(lines), Verifier(known, anchors=anchors)
     verifier.feed(read)
-    found = verifier.finish()
+    found = verifier.prove(trusted=trusted)
     if found.problem or not read.broken:
         return found
     if read.torn and found.entries:
@@ -52,7 +56,7 @@ def verify_export(lines: Iterable[bytes], *, known: str = "") -> Verification:
     return replace(found, problem=read.broken)
 
 
-class _Lines:
+class ExportLines:
     """The entries of an export up to the first line that is none, which is then `broken`; `torn` when it is the last
     one and not ended. Behind the last entry there may be empty lines."""
 

@@ -1,0 +1,1 @@
+"""Places outside of this host that keep anchors of the journal."""

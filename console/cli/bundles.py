@@ -1,0 +1,112 @@
+"""A bundle for an auditor: made from an export, with its own verifier; and checked."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from console.cli.proving import Elsewhere
+from console.cli.shown import complain, say, say_json
+from console.places import find
+from state.audit.bundling import files_of_bundle
+from state.errors import ExitCode, NotFound, RecoveryError
+from state.proof.bundle import MANIFEST, Selection, verify_bundle
+from state.proof.lines import ExportLines
+from state.units import counted
+
+ROOT = Path(__file__).parents[2]
+VERIFIER = ("state/__init__.py", "state/units.py")
+"""What the verifier needs besides `state/proof`."""
+MAIN = b"import sys\n\nfrom state.proof.__main__ import main\n\nsys.exit(main())\n"
+
+
+def bundle_proof(path: Path, outside: Elsewhere, *, as_json: bool) -> int:
+    """Check a bundle and say what it proves."""
+    found = verify_bundle(path, anchors=outside.anchors, trusted=outside.keys)
+    code = ExitCode.FAILED if found.problem else ExitCode.UNKNOWN if found.unproven else ExitCode.DONE
+    if as_json:
+        say_json({"ok": code is ExitCode.DONE, **asdict(found)})
+    elif found.problem:
+        complain(f"Bundle broken: {found.problem}")
+    else:
+        asked = counted(found.selected, "entry", "entries")
+        say(f"{asked} ({found.selection}) within entries {found.first} to {found.last}, which are whole")
+        say(f"sealed up to entry {found.sealed}, anchored up to {found.anchored}; first key {found.root or 'none'}")
+        for each in found.unproven:
+            say(f"not shown: {each}")
+    return code
+
+
+def bundled(estate: str | None, export: bytes, selection: Selection, anchors: Sequence[bytes]) -> tuple[bytes, str]:
+    """The tar file, and what is in it. Raises NotFound when nothing was recorded of what is asked for."""
+    lines = ExportLines(export.splitlines(keepends=True))
+    about = {"made": round(time.time(), 3), "version": _version(), **_estate(estate)}
+    files, told = files_of_bundle([*lines], selection, b"".join(anchors), about)
+    if lines.broken:
+        raise NotFound(f"the export cannot be read: {lines.broken}")
+    if not told.selected:
+        raise NotFound(f"there is no entry of {selection}")
+    return tar_of({**files, "verify.pyz": verifier()}), f"{told}"
+
+
+def _version() -> str:
+    try:
+        return version("recovery-console")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _estate(estate: str | None) -> Mapping[str, object]:
+    """The policies in force as the estate's file has them now; nothing where it cannot be read here."""
+    from console.engine.loading import load
+
+    try:
+        place = find(estate)
+        if place.file is None:
+            return {}
+        found = load(place.file).estate
+    except (RecoveryError, OSError):
+        return {}
+    people = {name: list(person.roles) for name, person in found.people.items()}
+    places = {name: entry.kind for name, entry in found.anchors.items()}
+    policies = json.loads(found.policies.model_dump_json())
+    return {
+        "estate": found.estate,
+        "environment": found.environment,
+        "policies": policies,
+        "roles": people,
+        "anchors": places,
+    }
+
+
+def verifier() -> bytes:
+    """The offline verifier as one file: `python3 verify.pyz BUNDLE`."""
+    held = io.BytesIO()
+    sources = [*VERIFIER, *sorted(f"state/proof/{path.name}" for path in (ROOT / "state/proof").glob("*.py"))]
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in sources:
+            made.writestr(zipfile.ZipInfo(name), (ROOT / name).read_bytes())
+        made.writestr(zipfile.ZipInfo("__main__.py"), MAIN)
+    return b"#!/usr/bin/env python3\n" + held.getvalue()
+
+
+def tar_of(files: Mapping[str, bytes]) -> bytes:
+    """One tar file, the manifest first."""
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in _in_order(files):
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o644
+            tar.addfile(member, io.BytesIO(content))
+    return held.getvalue()
+
+
+def _in_order(files: Mapping[str, bytes]) -> Iterable[tuple[str, bytes]]:
+    return sorted(files.items(), key=lambda each: (each[0] != MANIFEST, each[0]))
