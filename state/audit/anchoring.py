@@ -70,14 +70,14 @@ class Anchoring:
         """The intent of an effect is durable: for a risky one, have it anchored, within the time that the policy gives.
         Why the effect must not be sent; empty when it may."""
         policy, seq = self._policy, self._journal.seq
-        if risk not in RISKY or not self._setup()[1].anchors:
+        if risk not in RISKY or not (self._setup()[1].anchors or policy.needed):
             return ""
         self._renew()
         sent = [self._send(hold, behind=True) for hold in self._holds.values()]
         if sent:
             await asyncio.wait(sent, timeout=policy.wait)
         there = sum(hold.seq >= seq for hold in self._holds.values())
-        if there >= min(policy.needed, len(self._holds)):
+        if there >= policy.needed:
             return ""
         places = counted(policy.needed, "place")
         within = time_limit(policy.wait)

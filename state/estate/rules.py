@@ -174,6 +174,9 @@ def _limits(located: Located) -> Iterator[tuple[Path, Problem]]:
         found.append(
             (("policies", "confirm", "arm"), "at least 500ms in production: a key pressed too early must not confirm")
         )
+    needed, places = at(data, ("policies", "anchors", "needed")), len(defined(data, "anchors"))
+    if isinstance(needed, int) and needed > places:
+        found.append((("policies", "anchors", "needed"), f"at most {places}: there are no more anchors"))
     for path, message in found:
         yield path, located.problem(path, shown(path, at(data, path)), message)
     if production and at(data, ("faults",)) is not None:

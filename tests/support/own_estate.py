@@ -19,6 +19,7 @@ from state.engine.engine import Engine
 from state.estate.model import Estate, Polling
 from state.journal.store import JournalStore
 from state.planning.library import Library
+from state.ports.anchors import AnchorPlace
 from state.ports.outside import Outside
 from state.runs.fault_points import Reach, ignore_point
 from tests.support.small_estate import ESTATE, BalancerSource, LoopClock, Small, runbook
@@ -44,6 +45,7 @@ async def own(
     *runbooks: Mapping[str, Any],
     store: JournalStore | None = None,
     reach: Reach = ignore_point,
+    places: Mapping[str, AnchorPlace] | None = None,
     **sections: Any,
 ) -> AsyncIterator[Small]:
     """A started engine on an estate with these sections besides those of the small one."""
@@ -60,6 +62,7 @@ async def own(
         commands=made.commands(),
         http_calls=made.http_calls(),
         connections=hosts,
+        anchors=places or {},
     )
     library = Library({b["runbook"]: runbook(b) for b in runbooks}, model, {})
     engine = Engine(model, outside, store, LoopClock(), library, node="test", pid=1, uid=0, reach=reach)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from state.audit.events import AnchorLost, AnchorRestored
+from state.config_files.located import Located
 from state.errors import ReadFailure, Trouble
+from state.estate.rules import rule_problems
 from state.journal.format import Sealed, unseal
 from state.proof.anchors import Anchor, AnchorsRead
 from state.proof.chain import Verifier
-from state.runs.events import EffectEnded, EffectIntended
-from tests.support.small_estate import ESTATE, Small, change, flip, small
+from state.runs.events import EffectEnded, EffectIntended, StepEnded
+from tests.support.own_estate import own, run_command, script
+from tests.support.small_estate import ESTATE, Small, flip, small
 
 pytestmark = pytest.mark.virtual_time
-SAFE = {"weight": 50}
 
 
 class Memory:
@@ -137,20 +140,55 @@ async def test_without_the_places_that_are_needed_nothing_risky_is_sent() -> Non
         await asyncio.sleep(5)
         begun = asyncio.get_running_loop().time()
         why = await site.engine._audit.anchoring.before("B3")
-        assert "1 of 2 places" in why
+        assert "1 of 2 places" in why, why
         assert asyncio.get_running_loop().time() - begun <= 1, "and nobody waits beyond the limit"
         assert await site.engine._audit.anchoring.before("B2") == ""
 
 
-async def test_a_b3_change_of_a_run_goes_through_the_places() -> None:
-    """Taking the last server away is a B3: the place has its intent when the balancer gets it."""
+RISKY = {"argv": ["./act"], "risk": "B3", "quiet": "50ms", "settle": "10ms"}
+
+
+async def acted(folder: Path, place: Memory, **policy: Any) -> tuple[Small, str, list[str]]:
+    """A run of one B3 command, which tells what the place had when it was sent."""
+    script(folder, "act", "open('acted', 'a').write('x')")
+    policies = {**ESTATE["policies"], "anchors": policy}
+    sections = {"commands": {"act": RISKY}, "anchors": {"there": {"kind": "memory"}}, "policies": policies}
+    async with own(folder, places={"there": place}, **sections) as site:
+        accepted = await site.submit(await site.preview(run_command("act")))
+        state = await site.ended(accepted.run)
+        async with asyncio.timeout(30):
+            while not place.hangs and (not place.anchors or place.anchors[-1].seq < site.engine.journal.seq - 1):
+                await asyncio.sleep(0.05)
+        said = [str(body.message) for body in bodies(site, StepEnded)]
+    return site, state, said
+
+
+@pytest.mark.virtual_time(False)
+async def test_a_b3_of_a_run_is_sent_once_its_intent_is_outside_and_its_outcome_follows(tmp_path: Path) -> None:
     place = Memory()
-    async with small(anchors={"there": place}, estate=estate("there", every="60s")) as site:
-        await asyncio.sleep(2)
-        card = await site.preview(change("server.drain", server="green"))
-        accepted = await site.submit(card)
-        assert await site.ended(accepted.run) in ("done", "failed")
-        await asyncio.sleep(2)
-        assert bodies(site, EffectIntended)
-        assert bodies(site, EffectEnded)
-        assert SAFE
+    site, _, _ = await acted(tmp_path, place, every="60s", needed=1)
+    assert (tmp_path / "acted").read_text() == "x"
+    intent = next(entry for entry in site.store.rows() if isinstance(unseal(entry).body, EffectIntended))
+    outcome = next(entry for entry in site.store.rows() if isinstance(unseal(entry).body, EffectEnded))
+    holding = [each for each in place.anchors if intent.seq <= each.seq < outcome.seq]
+    assert holding, "an anchor of the intent, before there was an outcome"
+    assert place.anchors[-1].seq >= outcome.seq
+    assert fits(site.store.rows(), place.anchors) == ""
+
+
+@pytest.mark.virtual_time(False)
+async def test_a_b3_of_a_run_is_not_sent_while_the_place_that_is_needed_hangs(tmp_path: Path) -> None:
+    place = Memory()
+    place.hangs = True
+    site, state, said = await acted(tmp_path, place, needed=1, wait="200ms")
+    assert not (tmp_path / "acted").exists()
+    assert state != "done"
+    assert any("its intent is in 0 of 1 place" in each for each in said), said
+    assert bodies(site, EffectIntended), "what was meant is recorded, and that it was not sent"
+
+
+def test_more_places_than_there_are_cannot_be_needed() -> None:
+    located = Located({"policies": {"anchors": {"needed": 2}}, "anchors": {"one": {}}}, "e.yaml")
+    assert [str(problem) for _, problem in rule_problems(located) if "anchors" in str(problem)]
+    located = Located({"policies": {"anchors": {"needed": 1}}, "anchors": {"one": {}}}, "e.yaml")
+    assert not [str(problem) for _, problem in rule_problems(located) if "anchors" in str(problem)]
