@@ -11,9 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from adapters.commands.command import command_at
 from adapters.context import AdapterContext
 from adapters.net.answers_read import MALFORMED
 from adapters.net.examined import look_at_secrets, secrets_in
@@ -27,6 +29,7 @@ from state.estate.colours import fits
 from state.estate.hosts import SshHost
 from state.estate.model import Adapted, Estate, ServiceTrafficEntry
 from state.estate.waivers import ReasonedWaivers
+from state.ports.anchors import AnchorPlace
 from state.ports.balancer import Balancer
 from state.ports.source import Source
 from state.world.balancer_parts import BalancerReading
@@ -39,10 +42,10 @@ async def examine_estate(estate: Estate, base: Path, *, deadline: float, command
     """Every answer, by target. Each target has the deadline in seconds; secrets of commands have their own. What needs
     a secret of a command is left out when those are not to be run."""
     hosts = SshConnections(dict(estate.hosts), base)
-    context = AdapterContext(base, estate.polling, watched(estate), hosts)
+    context = AdapterContext(base, estate.polling, watched(estate), hosts, partial(command_at, base, hosts))
     jobs = [
         _entry(Subject(f"{section}/{name}"), section, name, entry, context, estate, deadline, commands)
-        for section in ("databases", "balancers", "zones", "monitors")
+        for section in ("databases", "balancers", "zones", "monitors", "anchors")
         for name, entry in getattr(estate, section).items()
     ]
     if estate.faults is not None:
@@ -133,10 +136,19 @@ def _reading_of(section: str, module: Any) -> Examine:
         built = module.build(name, entry, context)
         if section == "balancers":
             return await _identified(subject, built, deadline)
+        if section == "anchors":
+            return await _looked(subject, built, deadline)
         sources: Sequence[Source] = built[1] if section == "databases" else built
         return [diagnosis for source in sources for diagnosis in await _read(subject, source)]
 
     return examine
+
+
+async def _looked(subject: Subject, place: AnchorPlace, deadline: float) -> list[Diagnosis]:
+    try:
+        return [subject.passes(Asked.REACHED, await place.look(deadline=deadline))]
+    except ReadFailure as failure:
+        return [subject.failure(failure)]
 
 
 async def _identified(subject: Subject, balancer: Balancer, deadline: float) -> list[Diagnosis]:

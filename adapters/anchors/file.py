@@ -15,6 +15,7 @@ from state.estate.values import HostName
 KIND = "file"
 ADD = 'printf "%s\\n" "$1" >> "$2" && sync "$2" && tail -n 20 "$2"'
 """The last lines are told, so that what is there is proven, not only that something ended."""
+MAY = 'test -f "$1" && test -w "$1" || { test ! -e "$1" && test -w "$(dirname "$1")"; }'
 NEWEST = 300
 """Lines that are read: as many as one answer may have."""
 
@@ -38,6 +39,13 @@ class AnchorFile:
 
     def __init__(self, name: str, command: HostCommand, path: str) -> None:
         self._name, self._command, self._path = name, command, path
+
+    async def look(self, *, deadline: float) -> str:
+        """Whether the account there may write the file."""
+        answer = await self._command.ask(["sh", "-c", MAY, "anchor", self._path], deadline=deadline)
+        if answer.code:
+            raise ReadFailure(Trouble.DENIED, f"{self._name}: the account there may not write {self._path}")
+        return f"the account there may write {self._path}"
 
     async def keep(self, line: str, *, deadline: float) -> None:
         """Add a line and read it back."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import model_validator
 
 from adapters.context import AdapterContext
 from adapters.net.http_act import HttpActor
+from adapters.net.http_client import Reply
 from adapters.net.origin import Credential, Origin, PageUrl, locate
 from adapters.net.own_call import IDEMPOTENCY
 from state.config_files.findings import refuse
@@ -64,20 +66,27 @@ class AnchorEndpoint:
     def __init__(self, name: str, actor: HttpActor, path: str) -> None:
         self._name, self._actor, self._path = name, actor, path
 
+    async def look(self, *, deadline: float) -> str:
+        """Ask by HEAD; which status that gets says nothing about POST."""
+        await self._sent("HEAD", None, {}, deadline)
+        return "answers; whether it takes anchors is shown by one only"
+
     async def keep(self, line: str, *, deadline: float) -> None:
         """Send it."""
         told = json.loads(line)
-        more = {IDEMPOTENCY: f"{told['journal'][:16]}-{told['seq']}"}
+        reply = await self._sent("POST", told, {IDEMPOTENCY: f"{told['journal'][:16]}-{told['seq']}"}, deadline)
+        if not 200 <= reply.status < 300:
+            said = clean(reply.text[:SAID], SAID)
+            raise ReadFailure(Trouble.ERROR, f"{self._name} answered {reply.status}{f': {said}' if said else ''}")
+
+    async def _sent(self, method: str, body: Any, more: Mapping[str, str], deadline: float) -> Reply:
         try:
-            reply = await self._actor.send("POST", self._path, told, deadline=deadline, more=more)
+            return await self._actor.send(method, self._path, body, deadline=deadline, more=more)
         except EffectRefused as error:
             raise ReadFailure(Trouble.UNREACHABLE, f"{self._name}: {error.message}") from error
         except EffectUnknown as error:
             trouble = Trouble.TIMEOUT if error.code == "timeout" else Trouble.ERROR
             raise ReadFailure(trouble, f"{self._name}: {error.message}") from error
-        if not 200 <= reply.status < 300:
-            said = clean(reply.text[:SAID], SAID)
-            raise ReadFailure(Trouble.ERROR, f"{self._name} answered {reply.status}{f': {said}' if said else ''}")
 
 
 def build(name: str, options: HttpAnchorOptions, context: AdapterContext) -> AnchorEndpoint:

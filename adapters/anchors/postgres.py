@@ -27,6 +27,7 @@ RIGHTS = """
 SELECT pg_has_role(current_user, relowner, 'MEMBER')
        OR has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE')
        OR has_table_privilege(oid, 'TRUNCATE') OR has_table_privilege(oid, 'TRIGGER') AS may_change,
+       has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'SELECT') AS may_add,
        relkind IN ('r', 'p') AS is_table
 FROM pg_class WHERE oid = to_regclass($1)
 """
@@ -80,10 +81,20 @@ class AnchorTable:
         if "." not in table:
             self._table = f'"public".{self._table}'
 
+    async def look(self, *, deadline: float) -> str:
+        """Whether rows can be added, and none changed."""
+        await self._require_outside(deadline)
+        return "this account may add rows and change none"
+
     async def keep(self, line: str, *, deadline: float) -> None:
         """Add a row, unless it is there. Refused while this account could change or remove rows: it would be no place
         outside of the engine's reach."""
         told = json.loads(line)
+        await self._require_outside(deadline)
+        insert = f"INSERT INTO {self._table} (journal, seq, line) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"  # noqa: S608 a name of letters, digits and _
+        await self._ask(insert, (told["journal"], told["seq"], line), deadline)
+
+    async def _require_outside(self, deadline: float) -> None:
         row = await self._ask(RIGHTS, (self._plain_name,), deadline)
         if not row:
             raise ReadFailure(Trouble.EMPTY, f"{self._name}: there is no table {self._plain_name}")
@@ -92,8 +103,8 @@ class AnchorTable:
         if row[0]["may_change"]:
             fact = "this account owns the table, or may change what is in it"
             raise ReadFailure(Trouble.DENIED, f"{self._name}: {fact}: it keeps nothing from the engine's host")
-        insert = f"INSERT INTO {self._table} (journal, seq, line) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"  # noqa: S608 a name of letters, digits and _
-        await self._ask(insert, (told["journal"], told["seq"], line), deadline)
+        if not row[0]["may_add"]:
+            raise ReadFailure(Trouble.DENIED, f"{self._name}: this account may not add rows to {self._plain_name}")
 
     async def kept(self, *, deadline: float) -> bytes:
         """The newest rows."""

@@ -11,10 +11,10 @@ import contextlib
 import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
@@ -70,13 +70,24 @@ class SyslogPlace:
         self._name, self._address, self._tls, self._wall = name, address, tls, wall
         self._host = clean(socket.gethostname(), 255).replace(" ", "-") or "-"
 
+    async def look(self, *, deadline: float) -> str:
+        """Connect and leave: whether it reads messages is shown by an anchor only."""
+        await self._within(self._connected(), deadline)
+        if self._address.startswith("/"):
+            return "its socket is there; a system log says nothing back"
+        return f"connects over {'TLS' if self._tls else 'TCP'}; a system log says nothing back"
+
     async def keep(self, line: str, *, deadline: float) -> None:
         """Send it as one message."""
         when = self._wall().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         message = f"<{PRIORITY}>1 {when} {self._host} recovery {os.getpid()} anchor - {line}".encode()
+        local = self._address.startswith("/")
+        await self._within(self._datagram(message) if local else self._stream(message), deadline)
+
+    async def _within(self, asking: Coroutine[Any, Any, None], deadline: float) -> None:
         try:
             async with asyncio.timeout(deadline):
-                await (self._datagram(message) if self._address.startswith("/") else self._stream(message))
+                await asking
         except TimeoutError as error:
             within = time_limit(deadline)
             raise ReadFailure(Trouble.TIMEOUT, f"{self._name} did not confirm it within {within}") from error
@@ -85,6 +96,15 @@ class SyslogPlace:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise ReadFailure(Trouble.UNREACHABLE, f"{self._name}: {reason}") from error
+
+    async def _connected(self) -> None:
+        if self._address.startswith("/"):
+            with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as end:
+                end.connect(self._address)
+            return
+        host, port = split_address(self._address)
+        _, writer = await asyncio.open_connection(host, port, ssl=self._tls, limit=4096)
+        writer.transport.abort()
 
     async def _datagram(self, message: bytes) -> None:
         with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as end:

@@ -87,7 +87,8 @@ def diagnosis_lines(found: Sequence[Diagnosis]) -> list[str]:
             sign = f"{row.health.value.upper():<7}"
             lines.append(f"  {sign}  {row.asked:<{width}}  {diagnosis_text(row)}")
     numbers = ", ".join(f"{number} {health}" for health, number in counts(found).items() if number)
-    return [*lines, "", numbers or "nothing to connect to: the estate has no database, balancer, zone or monitor"]
+    nothing = "nothing to connect to: the estate has no database, balancer, zone, monitor or anchor"
+    return [*lines, "", numbers or nothing]
 
 
 def diagnosis_text(row: Diagnosis) -> str:

@@ -53,7 +53,8 @@ class AnchorHold:
         """It did not take one."""
         if not self.reason:
             self._since = self.tried
-        self.reason = failure.message
+        said = failure.message.removeprefix(f"anchors.{self.name}")  # which place it is, is said beside it
+        self.reason = said.removeprefix(":").strip() or "no reason is known"
         self._fails += 1
 
     def news(self, wall: float) -> Observation | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from state.audit.seals import Seals
 from state.capabilities import topics
 from state.clock import Clock
 from state.engine.attached import Attached
@@ -51,6 +52,8 @@ class Topics:
         done = f"chain verified to entry {seq}" if seq else NOT_VERIFIED
         if first > 1:
             done = f"chain verified from entry {first} to {seq}, those before it are being checked"
+        if sealed := self._folds.of(Seals).sealed:
+            done += f", sealed up to {sealed}"
         if erased:
             done += f", {erased} of them without payload"
         self._verified = journal.problem or done

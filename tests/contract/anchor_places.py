@@ -166,7 +166,7 @@ async def behind_ssh(folder: Path) -> AsyncIterator[Place]:
             made = built("file", with_hosts(folder, hosts), **about)
             hung = built("file", with_hosts(folder, others), **about)
             try:
-                yield Place(made, lambda: kept.read_bytes().splitlines(), partial(replaced, kept), hung)
+                yield Place(made, lambda: lines_in(kept), partial(replaced, kept), hung)
             finally:
                 await hosts.close()
                 await others.close()
@@ -174,6 +174,10 @@ async def behind_ssh(folder: Path) -> AsyncIterator[Place]:
 
 def with_hosts(folder: Path, hosts: SshConnections) -> AdapterContext:
     return AdapterContext(folder, Polling(), hosts=hosts, commands=partial(command_at, folder, hosts))
+
+
+def lines_in(kept: Path) -> list[bytes]:
+    return kept.read_bytes().splitlines() if kept.exists() else []
 
 
 def replaced(kept: Path) -> None:
@@ -188,6 +192,7 @@ async def endpoint(folder: Path) -> AsyncIterator[Place]:
     (folder / "token").chmod(0o600)
     context = AdapterContext(folder, Polling())
     told: dict[str, tuple[int, Any] | bytes | None] = {"POST /anchors": (201, {"ok": True}), "POST /hangs": None}
+    told["HEAD /anchors"] = (200, "")
     async with canned(told) as server:
 
         def lines() -> list[bytes]:

@@ -93,6 +93,13 @@ async def test_what_can_be_read_back_is_what_was_kept(place: Place) -> None:
         assert sorted(found.anchors, key=lambda each: each.seq) == ANCHORS[:3]
 
 
+async def test_a_look_leaves_nothing_and_tells_of_a_place_that_is_silent(place: Place) -> None:
+    assert await place.place.look(deadline=30)
+    found = AnchorsRead()
+    found.take(place.lines(), "there")
+    assert found.anchors == []
+
+
 async def test_a_table_that_the_engine_could_change_is_no_place_outside(short: Path, server: Pair) -> None:
     server.psql(server.primary, TABLE.format(password=PASSWORD))
     try:

@@ -50,6 +50,13 @@ def told(engine: RealEngine, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def connected(engine: RealEngine) -> list[dict[str, str]]:
+    command = [sys.executable, "-P", "-m", "console.cli", "check", str(engine.place.file), "--connect", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd="/")
+    answers: list[dict[str, str]] = json.loads(done.stdout)["answers"]
+    return answers
+
+
 async def test_a_journal_is_proven_elsewhere_by_the_lines_of_two_places(elsewhere: Path, other: Sshd) -> None:
     (elsewhere / "log").mkdir()
     kept = elsewhere / "anchors"
@@ -81,6 +88,11 @@ async def test_a_journal_is_proven_elsewhere_by_the_lines_of_two_places(elsewher
                 return len(have) == 2 and "journal.sealed" in engine.kinds()
 
             await until(both, 60)
+            looked = await asyncio.to_thread(connected, engine)
+            assert {row["target"]: row["health"] for row in looked if row["target"].startswith("anchors/")} == {
+                "anchors/log": "pass",
+                "anchors/other": "pass",
+            }
             root = next(fingerprint(e.body.as_json()["public"]) for e in engine.entries() if e.kind == "journal.keyed")
             asked = told(engine, "journal", "anchors", "-o", str(elsewhere / "read.txt"))
             assert asked.returncode == 3, "a system log says nothing back"
