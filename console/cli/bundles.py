@@ -14,7 +14,6 @@ from pathlib import Path
 
 from console.cli.proving import Elsewhere
 from console.cli.shown import complain, say, say_json
-from console.places import find
 from state.audit.bundling import files_of_bundle
 from state.errors import ExitCode, NotFound, RecoveryError
 from state.proof.bundle import MANIFEST, Selection, verify_bundle
@@ -44,10 +43,10 @@ def bundle_proof(path: Path, outside: Elsewhere, *, as_json: bool) -> int:
     return code
 
 
-def bundled(estate: str | None, export: bytes, selection: Selection, anchors: Sequence[bytes]) -> tuple[bytes, str]:
+def bundled(file: Path | None, export: bytes, selection: Selection, anchors: Sequence[bytes]) -> tuple[bytes, str]:
     """The tar file, and what is in it. Raises NotFound when nothing was recorded of what is asked for."""
     lines = ExportLines(export.splitlines(keepends=True))
-    about = {"made": round(time.time(), 3), "version": _version(), **_estate(estate)}
+    about = {"made": round(time.time(), 3), "version": _version(), **_estate(file)}
     files, told = files_of_bundle([*lines], selection, b"".join(anchors), about)
     if lines.broken:
         raise NotFound(f"the export cannot be read: {lines.broken}")
@@ -63,15 +62,14 @@ def _version() -> str:
         return "unknown"
 
 
-def _estate(estate: str | None) -> Mapping[str, object]:
+def _estate(file: Path | None) -> Mapping[str, object]:
     """The policies in force as the estate's file has them now; nothing where it cannot be read here."""
     from console.engine.loading import load
 
+    if file is None:
+        return {}
     try:
-        place = find(estate)
-        if place.file is None:
-            return {}
-        found = load(place.file).estate
+        found = load(file).estate
     except (RecoveryError, OSError):
         return {}
     people = {name: list(person.roles) for name, person in found.people.items()}

@@ -12,7 +12,7 @@ import click
 
 from console.cli.entries import instant, read_journal
 from console.cli.journal import journal
-from console.cli.reach import estate_option, json_option
+from console.cli.reach import estate_option, host_of, json_option
 from console.cli.shown import complain, neutral, note, say, say_json
 from console.cli.streams import ENDS
 from state.api.messages import ChainProof
@@ -23,6 +23,8 @@ from state.units import counted
 __all__ = ["journal"]
 
 NEWLINE = b"\n"
+MOST = 1 << 28
+"""Bytes of the lines of one place."""
 READ_LIMIT = 30.0
 """Seconds that one place may take to say what it has."""
 
@@ -118,6 +120,8 @@ def anchors(estate: str | None, output: Path | None) -> int:
     """
     from console.cli.proving import write_export
 
+    if host_of():
+        raise click.UsageError("the places are asked by the host that has the estate's secrets: call it there")
     lines, missing = asyncio.run(collected(estate))
     for message in missing:
         note(message)
@@ -209,7 +213,7 @@ def export(
         from state.proof.bundle import Selection
 
         selection = Selection(run, incident, instant(since) or 0.0, instant(until) or 0.0)
-        raw, told = bundled(estate, raw, selection, [path.read_bytes() for path in anchors])
+        raw, told = bundled(None if host_of() else find_file(estate), raw, selection, read_all(anchors))
         told = f"{told} written to {output}"
     try:
         write_export(output, raw)
@@ -217,6 +221,27 @@ def export(
         raise click.FileError(str(output), error.strerror) from error
     note(neutral(told))
     return ExitCode.DONE
+
+
+def find_file(estate: str | None) -> Path | None:
+    """The estate's file, where it is known on this host."""
+    from console.places import find
+    from state.errors import RecoveryError
+
+    try:
+        return find(estate).file
+    except RecoveryError:
+        return None
+
+
+def read_all(files: Sequence[Path]) -> list[bytes]:
+    """The content of files. Raises NotFound."""
+    from state.host.regular import bounded
+
+    try:
+        return [bounded(path, MOST) for path in files]
+    except OSError as error:
+        raise NotFound(f"{error.filename}: {error.strerror}") from error
 
 
 def _to_stdout(raw: bytes) -> int:

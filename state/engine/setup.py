@@ -15,9 +15,9 @@ from state.runs.model import Run
 
 WIRED = ("balancers", "databases", "monitors", "zones")
 """Sections whose entries are served by adapters."""
-OWN = ("anchors", "hosts", "commands", "http_calls", "sql_calls", "checks", "windows")
+OWN = ("hosts", "commands", "http_calls", "sql_calls", "checks", "windows")
 """Sections of what is an estate's own."""
-NAMED = ("sites", "people", "services", *WIRED, *OWN, "rules")
+NAMED = ("sites", "people", "services", *WIRED, *OWN, "anchors", "rules")
 """Sections of named entries."""
 SINGLE = ("policies", "polling", "faults", "runbooks")
 """Sections without names."""

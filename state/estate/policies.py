@@ -38,15 +38,12 @@ class RetainPolicy(Entry):
     decided: Age | None = None
 
 
-MINUTE = 60.0
-
-
 class AnchorPolicy(Entry):
-    """How often the newest entry is anchored, at the latest; how long one place may take, and what waits for it;
-    in how many places the intent of a B3 or B4 must be before it is sent (seconds)."""
+    """How often the newest entry is anchored, so that none is older than a minute without; how long one place may take,
+    and how long a B3 or B4 waits (seconds); in how many places its intent must be before it is sent."""
 
-    every: Annotated[Seconds, Field(le=MINUTE)] = 45.0
-    limit: Annotated[Seconds, Field(le=MINUTE)] = 5.0
+    every: Annotated[Seconds, Field(le=50.0)] = 45.0
+    limit: Annotated[Seconds, Field(le=8.0)] = 5.0
     wait: Annotated[Seconds, Field(le=3.0)] = 1.0
     needed: Annotated[int, Field(ge=0, le=20)] = 0
 

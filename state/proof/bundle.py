@@ -26,6 +26,10 @@ MANIFEST, ENTRIES, SEALS, ANCHORS = "manifest.json", "entries.ndjson", "seals.nd
 FORM = 1
 LARGEST = 1 << 30
 """Bytes of one file in a bundle, at most."""
+UNREADABLE = (
+    *(OSError, tarfile.TarError, EOFError),
+    *(ValueError, LookupError, TypeError, ArithmeticError, RecursionError, AttributeError),
+)
 OF_ITSELF = ("journal.", "anchor.", "engine.", "clock.")
 """Kinds of entries whose payloads are in every bundle: who ran, whose clock, what was sealed, what was out of reach."""
 
@@ -84,24 +88,33 @@ def is_bundle(path: Path) -> bool:
         return file.read(len(MANIFEST) + 1) == MANIFEST.encode() + b"\0"
 
 
+def _selected(told: Mapping[str, Any]) -> Selection:
+    """Raises ValueError and TypeError for what is none."""
+    found = Selection(**told)
+    texts, times = (found.run, found.incident), (found.since, found.until)
+    if not all(isinstance(each, str) for each in texts) or not all(isinstance(each, float | int) for each in times):
+        raise ValueError("no selection")
+    return found
+
+
 def verify_bundle(path: Path, *, anchors: AnchorsRead | None = None, trusted: Collection[str] = ()) -> BundleProof:
     """Check a bundle by its bytes alone, with anchors besides its own and keys that were stored elsewhere."""
     try:
         files = files_of(path)
         told = json.loads(files[MANIFEST])
-        selection = Selection(**told["selection"])
+        selection, rows = _selected(told["selection"]), files[ENTRIES]
         begin, before, journal = int(told["first"]), bytes.fromhex(told["previous"]), str(told["journal"])
         if told["bundle"] != FORM:
             return BundleProof(f"it is of form {told['bundle']}, and this verifier reads {FORM}")
         if begin < 1 or len(before) != len(GENESIS) or (begin == 1) != (before == GENESIS):
             return BundleProof("its manifest names no entry that it may begin with")
-    except (OSError, tarfile.TarError, ValueError, LookupError, TypeError, RecursionError, EOFError) as error:
+    except UNREADABLE as error:
         return BundleProof(f"it cannot be read as a bundle: {error or type(error).__name__}")
     read = anchors or AnchorsRead()
     read.take(files.get(ANCHORS, b"").splitlines(), f"{path.name}/{ANCHORS}")
     verifier = Verifier(after=(begin - 1, before), anchors=read.anchors, partly=True)
     verifier.anchors.begin(journal, begin - 1)
-    lines = ExportLines(files[ENTRIES].splitlines(keepends=True))
+    lines = ExportLines(rows.splitlines(keepends=True))
     kept: list[Sealed] = []
     verifier.feed(_heard(lines, kept))
     return _judged(told, selection, verifier, kept, lines.broken, files.get(SEALS, b""), trusted)

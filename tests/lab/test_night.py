@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from adapters.lab.client import LabClient
+from state.audit.events import JournalKeyed, JournalSealed
 from state.detection.events import ServiceImpaired, ServiceRecovered
 from state.detection.observations import AlertFired, AlertResolved, LeaderChanged, NodeBack, NodeLost
 from state.engine.events import EngineStarted, Heartbeat
@@ -33,10 +34,13 @@ SERVICES = {"service.impaired", "service.recovered", "service.unknown", "service
 """What a fault elsewhere may do to services for a moment: a few requests fail, or figures are late."""
 
 
+OWN_LIFE = (Heartbeat, EngineStarted, JournalKeyed, JournalSealed)
+
+
 def observed(engine: RealEngine, since: int) -> list[Body]:
     """The observations since an entry, without the engine's own life."""
     bodies = [e.body for e in engine.entries() if e.seq > since]
-    return [b for b in bodies if isinstance(b, Observation) and not isinstance(b, Heartbeat | EngineStarted)]
+    return [b for b in bodies if isinstance(b, Observation) and not isinstance(b, OWN_LIFE)]
 
 
 def newest(engine: RealEngine) -> int:

@@ -125,7 +125,7 @@ async def test_what_comes_and_goes_does_not_fill_the_journal() -> None:
 
 async def test_the_intent_of_a_risky_change_is_outside_before_it_is_sent_and_its_outcome_at_once() -> None:
     place = Memory()
-    async with small(anchors={"there": place}, estate=estate("there", every="60s")) as site:
+    async with small(anchors={"there": place}, estate=estate("there", every="50s")) as site:
         await asyncio.sleep(5)
         before = await site.engine._audit.anchoring.before("B3")
         assert before == ""
@@ -169,7 +169,7 @@ async def acted(folder: Path, place: Memory, **policy: Any) -> tuple[Small, str,
 @pytest.mark.virtual_time(False)
 async def test_a_b3_of_a_run_is_sent_once_its_intent_is_outside_and_its_outcome_follows(tmp_path: Path) -> None:
     place = Memory()
-    site, _, _ = await acted(tmp_path, place, every="60s", needed=1)
+    site, _, _ = await acted(tmp_path, place, every="50s", needed=1)
     assert (tmp_path / "acted").read_text() == "x"
     intent = next(entry for entry in site.store.rows() if isinstance(unseal(entry).body, EffectIntended))
     outcome = next(entry for entry in site.store.rows() if isinstance(unseal(entry).body, EffectEnded))

@@ -123,6 +123,9 @@ FORGED: dict[str, Callable[[dict[str, bytes], Written, Random], dict[str, bytes]
     "a bundle of another journal": lambda f, m, c: bundle(with_run(99)),
     "another run is meant": lambda f, m, c: manifest(f, selection=OTHER),
     "no manifest": lambda f, m, c: {name: content for name, content in f.items() if name != MANIFEST},
+    "no entries": lambda f, m, c: {name: content for name, content in f.items() if name != ENTRIES},
+    "a selection of numbers": lambda f, m, c: manifest(f, selection={**OTHER, "run": 7}),
+    "a time that is none": lambda f, m, c: manifest(f, selection={**OTHER, "since": "x"}),
     "noise": lambda f, m, c: {**f, ENTRIES: c.randbytes(500)},
 }
 
