@@ -199,6 +199,26 @@ def former_signature(made: Written, chance: Random) -> Written:
     return told(made, places[at], signature=json.loads(made.entries[places[at - 1]].payload)["signature"])
 
 
+def with_the_key_in_use(**instead: Callable[[Written], object]) -> Attack:
+    """A seal that says something else, rightly signed: what somebody can make who has the host now."""
+
+    def attack(made: Written, chance: Random) -> Written:
+        del chance
+        made.seal(**{name: value(made) for name, value in instead.items()})
+        return made
+
+    return attack
+
+
+def for_something_else(made: Written, chance: Random) -> Written:
+    """The very words of the seal, signed with the right key for another use."""
+    del chance
+    key, place = made.key, len(made.entries)
+    made.seal()
+    said = json.loads(made.entries[place].payload)
+    return told(made, place, signature=key.sign(statement(said), anchors.NAMESPACE))
+
+
 SEALS: dict[str, Attack] = {
     "CVE-2023-31438: truncated and resumed": truncated_and_resumed,
     "CVE-2023-31438: an empty period is gone": an_empty_period_is_gone,
@@ -225,6 +245,13 @@ SEALS: dict[str, Attack] = {
     "a seal of another journal": of_another_journal,
     "a seal of what comes": claims_what_comes,
     "a stretch left out": leaves_out,
+    "another head, rightly signed": with_the_key_in_use(head=lambda made: "00" * 32),
+    "another period, rightly signed": with_the_key_in_use(period=lambda made: made.period + 1),
+    "the same period again, rightly signed": with_the_key_in_use(period=lambda made: made.period - 1),
+    "an end before its beginning, rightly signed": with_the_key_in_use(
+        last=lambda made: made.sealed, head=lambda made: made.entries[made.sealed - 1].hash.hex()
+    ),
+    "signed for something else": for_something_else,
 }
 """Found by the seals and by the first key that was stored elsewhere, without any anchor."""
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
@@ -18,6 +19,7 @@ from state.audit.bundling import files_of_bundle
 from state.engine.events import RequestRefused
 from state.proof.anchors import AnchorsRead
 from state.proof.bundle import ENTRIES, MANIFEST, SEALS, Selection, verify_bundle
+from state.proof.encoding import Sealed
 from state.proof.lines import export_line
 from tests.support.sealed import Written, written
 
@@ -107,6 +109,39 @@ def second_gone(lines: list[bytes]) -> bytes:
     return b"".join([lines[0], *lines[2:]])
 
 
+def rechained(
+    files: dict[str, bytes], first: int, previous: str, keep: Callable[[dict[str, str]], bool]
+) -> dict[str, bytes]:
+    """Other entries that follow from each other, from another beginning on."""
+    head, made = bytes.fromhex(previous), []
+    for line in files[ENTRIES].splitlines():
+        row = json.loads(line)
+        if row["seq"] < first or not keep(row):
+            continue
+        seq = first + len(made)
+        header = row["header"].replace(f"[{row['seq']},", f"[{seq},", 1).encode()
+        head = sha256(head + header).digest()
+        payload = row["payload"].encode()
+        made.append(export_line(Sealed(seq, header, head, bytes.fromhex(row["salt"]), payload)) + b"\n")
+    return manifest({**files, ENTRIES: b"".join(made)}, first=first, previous=previous)
+
+
+def without_seals(files: dict[str, bytes]) -> dict[str, bytes]:
+    told = json.loads(files[MANIFEST])
+    return rechained(files, told["first"], told["previous"], lambda row: "journal.sealed" not in row["header"])
+
+
+def begun_later(files: dict[str, bytes]) -> dict[str, bytes]:
+    """At an entry behind which no seal ends, with the right hash before it."""
+    row = json.loads(files[ENTRIES].splitlines()[1])
+    return rechained(files, row["seq"] + 1, row["hash"], lambda each: True)
+
+
+def line_without(files: dict[str, bytes], place: int) -> dict[str, bytes]:
+    lines = files[SEALS].splitlines(keepends=True)
+    return {**files, SEALS: b"".join([*lines[:place], *lines[place + 1 :]])}
+
+
 OTHER = {"run": "R-9", "incident": "", "since": 0, "until": 0}
 FORGED: dict[str, Callable[[dict[str, bytes], Written, Random], dict[str, bytes]]] = {
     "an entry is gone": lambda f, m, c: rows(f, without_run_entry),
@@ -126,6 +161,10 @@ FORGED: dict[str, Callable[[dict[str, bytes], Written, Random], dict[str, bytes]
     "no entries": lambda f, m, c: {name: content for name, content in f.items() if name != ENTRIES},
     "a selection of numbers": lambda f, m, c: manifest(f, selection={**OTHER, "run": 7}),
     "a time that is none": lambda f, m, c: manifest(f, selection={**OTHER, "since": "x"}),
+    "chained anew without its seals": lambda f, m, c: without_seals(f),
+    "begun later, with the right hash": lambda f, m, c: begun_later(f),
+    "no first key": lambda f, m, c: line_without(f, 0),
+    "a later seal is gone": lambda f, m, c: line_without(f, 2),
     "noise": lambda f, m, c: {**f, ENTRIES: c.randbytes(500)},
 }
 
