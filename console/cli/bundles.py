@@ -16,13 +16,15 @@ from console.cli.proving import Elsewhere
 from console.cli.shown import complain, say, say_json
 from state.audit.bundling import files_of_bundle
 from state.errors import ExitCode, NotFound, RecoveryError
+from state.host.regular import bounded
 from state.proof.bundle import MANIFEST, Selection, verify_bundle
 from state.proof.lines import ExportLines
 from state.units import counted
 
 ROOT = Path(__file__).parents[2]
-VERIFIER = ("state/__init__.py", "state/units.py")
+VERIFIER = ("state/__init__.py", "state/units.py", "state/host/__init__.py", "state/host/regular.py")
 """What the verifier needs besides `state/proof`."""
+LARGEST_SOURCE = 1 << 20
 MAIN = b"import sys\n\nfrom state.proof.__main__ import main\n\nsys.exit(main())\n"
 
 
@@ -90,7 +92,7 @@ def verifier() -> bytes:
     sources = [*VERIFIER, *sorted(f"state/proof/{path.name}" for path in (ROOT / "state/proof").glob("*.py"))]
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as made:
         for name in sources:
-            made.writestr(zipfile.ZipInfo(name), (ROOT / name).read_bytes())
+            made.writestr(zipfile.ZipInfo(name), bounded(ROOT / name, LARGEST_SOURCE))
         made.writestr(zipfile.ZipInfo("__main__.py"), MAIN)
     return b"#!/usr/bin/env python3\n" + held.getvalue()
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from state.host.regular import opened
 from state.proof.anchors import AnchorsRead
 from state.proof.bundle import ENTRIES, MANIFEST, Selection, files_of, is_bundle, verify_bundle
 from state.proof.lines import ExportLines, verify_export
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     read = AnchorsRead()
     try:
         for path in given.anchors:
-            with path.open("rb") as file:
+            with opened(path) as file:
                 read.take(file, path.name)
         if given.anchors and not read.anchors:
             return _told("there is no anchor in the files that were given", ())
@@ -85,7 +86,7 @@ def _words(payload: bytes) -> str:
 
 
 def _export(path: Path, read: AnchorsRead, keys: Sequence[str], head: str) -> int:
-    with path.open("rb") as file:
+    with opened(path) as file:
         found = verify_export(file, known=head.lower(), anchors=read.anchors, trusted=keys)
     problem = found.problem or ("" if found.entries else "there is no entry")
     if head and not (problem or found.known):

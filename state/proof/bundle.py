@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from state.host.regular import opened
 from state.proof.anchors import AnchorsRead
 from state.proof.chain import Verifier
 from state.proof.encoding import GENESIS, Sealed, canonical, kind_of
@@ -84,7 +85,7 @@ class BundleProof:
 
 def is_bundle(path: Path) -> bool:
     """Whether a file begins as a bundle does: a tar file whose first one is the manifest. Raises OSError."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return file.read(len(MANIFEST) + 1) == MANIFEST.encode() + b"\0"
 
 
@@ -166,7 +167,7 @@ def _heard(lines: Iterable[Sealed], kept: list[Sealed]) -> Iterable[Sealed]:
 def files_of(path: Path) -> dict[str, bytes]:
     """The files by name; nothing is written anywhere. Raises ValueError for one that is too large or not plain."""
     found: dict[str, bytes] = {}
-    with tarfile.open(path, "r:") as tar:
+    with opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         for member in tar:
             if not member.isreg() or member.size > LARGEST or member.name in found:
                 raise ValueError(f"{member.name} is no plain file of a bundle")
