@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from adapters.access.wired import access_targets
 from adapters.backups.building import backup_source
 from adapters.commands.building import Own, concealed_in, statements
 from adapters.commands.check_sources import CheckSources
@@ -91,6 +92,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         zones=zones,
         signatures=OpenSshSignatures(),
         anchors=_anchors(estate, context, keeps, had),
+        access=access_targets(estate, databases, had),
     )
 
 

@@ -16,6 +16,7 @@ RISKS = {
     "B1": "small effect",
     "B2": "wide effect",
     "B3": "may lose data or availability",
+    "B4": "hands out power",
 }
 WARNING = "warning"
 """The label of what the plan warns of, and of what would refuse a later step."""

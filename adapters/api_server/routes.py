@@ -180,6 +180,21 @@ async def _cancel_comparison(side: Side, request: web.Request) -> web.StreamResp
     return answer({"value": plain(await side.service.comparing.cancel(side.caller(request)))})
 
 
+async def _claim(side: Side, request: web.Request) -> web.StreamResponse:
+    asked = await _body(request)
+    grant, verifier = (asked.get(name) for name in ("grant", "verifier"))
+    if not (isinstance(grant, str) and isinstance(verifier, str)):
+        raise NotFound("grant and verifier must be texts")
+    return answer({"value": plain(await side.service.granting.claim(side.caller(request), grant, verifier))})
+
+
+async def _end_grant(side: Side, request: web.Request) -> web.StreamResponse:
+    grant = (await _body(request)).get("grant")
+    if not isinstance(grant, str):
+        raise NotFound("grant must be the name of one")
+    return answer({"value": plain(await side.service.granting.end(side.caller(request), grant))})
+
+
 async def _record_release(side: Side, request: web.Request) -> web.StreamResponse:
     asked = read_record(await _body(request))
     return answer({"value": plain(await side.service.releases.record(side.caller(request), asked))})
@@ -225,6 +240,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/journal/retain", True, _retain),
     Route("POST", "/v1/compare", True, _compare),
     Route("POST", "/v1/compare/cancel", True, _cancel_comparison, stops=True),
+    Route("POST", "/v1/access/claim", True, _claim),
+    Route("POST", "/v1/access/end", True, _end_grant, stops=True),
     Route("POST", "/v1/releases", True, _record_release),
     Route("POST", "/v1/approvals", True, _ask_approval),
     Route("POST", "/v1/approvals/{name}/card", True, _approval_card),

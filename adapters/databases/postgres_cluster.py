@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -135,14 +136,19 @@ class PostgresCluster:
         )
 
     @asynccontextmanager
-    async def acting(self, node: str, deadline: float, *, as_reader: bool = False) -> AsyncIterator[Session]:
-        """A session that may change a server. What the server refuses was not done; what ends without its answer is
-        unknown. Raises EffectRefused and EffectUnknown."""
+    async def acting(
+        self, node: str, deadline: float, *, as_reader: bool = False, database: str = ""
+    ) -> AsyncIterator[Session]:
+        """A session that may change a server, in the cluster's database or in another one. What the server refuses
+        was not done; what ends without its answer is unknown. Raises EffectRefused and EffectUnknown."""
         if node not in self._servers:
             raise EffectRefused(f"{node} is not a node of {self.name}", "unknown-name")
         if self._acting is None and not as_reader:
             raise EffectRefused(f"the estate names no act_user for {self.name}", "no-account")
-        session = await self._opened(node, min(deadline, CONNECT), None if as_reader else self._acting)
+        access = None if as_reader or self._acting is None else self._acting
+        if access is not None and database:
+            access = replace(access, database=database)
+        session = await self._opened(node, min(deadline, CONNECT), access)
         try:
             async with asyncio.timeout(deadline):
                 yield session
@@ -165,6 +171,11 @@ class PostgresCluster:
             raise EffectRefused(f"no session at {node} within {time_limit(deadline)}", "unreachable") from error
         except (ReadFailure, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise EffectRefused(f"no session at {node}: {_said(error)}", "unreachable") from error
+
+    @property
+    def account(self) -> Access | None:
+        """The account that changes servers; None where the estate names none."""
+        return self._acting
 
     def server(self, node: str) -> PostgresNode:
         """One node's server."""

@@ -9,6 +9,7 @@ from console.cli.db_acts import attach_to
 from console.cli.db_compare import compare
 from console.cli.db_comparisons import comparisons
 from console.cli.db_lost import lost
+from console.cli.db_prepare import prepare
 from console.cli.db_restore import restore_command, restore_window
 from console.cli.db_verify import verify
 from console.cli.groups import Defaulting
@@ -40,7 +41,7 @@ def db() -> None:
     """Database clusters; without a verb: show."""
 
 
-for each in (compare, comparisons, verify, lost, restore_window, restore_command):
+for each in (compare, comparisons, verify, lost, prepare, restore_window, restore_command):
     db.add_command(each)
 
 

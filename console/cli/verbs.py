@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "trust": ("console.cli.trusted:trust", "Let an estate that is found by itself run what it names."),
     "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),
     "traffic": ("console.cli.traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),
+    "access": ("console.cli.access:access", "Access to databases that ends by itself: request, list, end, proof."),
     "db": ("console.cli.db:db", "Database clusters: show, switchover, failover, fence, rejoin and more."),
     "release": ("console.cli.release:release", "Releases: list, show, record."),
     "rollback": ("console.cli.rollback:rollback", "Take a service back to a release that is safe."),

@@ -132,6 +132,14 @@ class EngineClient:
         """Have the engine compare two nodes, each DATABASE/NODE; answers as soon as it has begun."""
         return await self._act("/v1/compare", {"a": a, "b": b})
 
+    async def claim_grant(self, grant: str, verifier: str) -> Accepted:
+        """Have a grant's login opened with what this process made of its secret; `message` is the role's name."""
+        return await self._act("/v1/access/claim", {"grant": grant, "verifier": verifier})
+
+    async def end_grant(self, grant: str) -> Accepted:
+        """End a grant now; it is over when that is proven."""
+        return await self._act("/v1/access/end", {"grant": grant})
+
     async def cancel_comparison(self) -> Accepted:
         """End the comparison under way."""
         return await self._act("/v1/compare/cancel", {})

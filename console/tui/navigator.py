@@ -190,6 +190,12 @@ class Navigator(Navigation):
     def send_cancel_comparison(self) -> Any:
         return self._client.cancel_comparison()
 
+    def send_claim(self, grant: str, verifier: str) -> Any:
+        return self._client.claim_grant(grant, verifier)
+
+    def send_end_grant(self, grant: str) -> Any:
+        return self._client.end_grant(grant)
+
     # -- the journal
 
     def verify_journal(self) -> None:

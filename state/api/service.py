@@ -22,6 +22,14 @@ class ComparingService(Protocol):
     async def cancel(self, caller: Caller) -> Accepted: ...
 
 
+class GrantingService(Protocol):
+    """What is asked of grants besides plans. Raises Refused, NotFound, EffectRefused, EffectUnknown or
+    JournalUnavailable."""
+
+    async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted: ...
+    async def end(self, caller: Caller, grant_id: str) -> Accepted: ...
+
+
 class ReleasesService(Protocol):
     """The ledger of releases. Raises Refused, NotFound or JournalUnavailable."""
 
@@ -41,6 +49,9 @@ class EngineService(Protocol):
 
     @property
     def comparing(self) -> ComparingService: ...
+
+    @property
+    def granting(self) -> GrantingService: ...
 
     @property
     def releases(self) -> ReleasesService: ...

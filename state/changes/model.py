@@ -25,12 +25,14 @@ from state.world.balancer_parts import NextReads
 
 
 class Risk(StrEnum):
-    """Blast class: B1 small and reversible, B2 wide and reversible, B3 may lose data or availability."""
+    """Blast class: B1 small and reversible, B2 wide and reversible, B3 may lose data or availability, B4 hands out
+    power."""
 
     B0 = "B0"
     B1 = "B1"
     B2 = "B2"
     B3 = "B3"
+    B4 = "B4"
 
 
 class Finding(StrEnum):

@@ -36,6 +36,8 @@ from state.engine.suites import Suites
 from state.engine.topics import Topics
 from state.errors import JournalUnavailable, Refused
 from state.estate.model import Estate
+from state.grants.fold import Grants
+from state.grants.keeping import Granting
 from state.journal.events import Event, Recorded, Said
 from state.journal.format import Sealer, unseal_any
 from state.journal.projection import Folds, FoldSetting
@@ -125,6 +127,8 @@ class Engine:
         self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
         self.comparing = Comparing(*now, self.folds.of(Comparisons), self.journal, self._actor, self._move)
         self.releases = Recording(now[0], self.folds.of(Ledger), self.journal)
+        told = (self.journal, self._actor, self._move)
+        self.granting = Granting(now[1], self.folds.of(Grants), *told, clock)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._restoring = Restoring(store, self.journal, self.folds, self._fold)
         self._archive = Archive(store, setting)
@@ -156,7 +160,8 @@ class Engine:
         await self.comparing.begin()
         self._poller.start()
         keeping = (self._keeper.prove(), self._keeper.beat(), self._keeper.watch())
-        lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch(), *self._audit.watches())
+        keeping = (*keeping, self.granting.watch(), *self._audit.watches())
+        lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch())
         self._tasks = [asyncio.create_task(each) for each in lasting]
         for run in self.history.open():
             self.executor.start(run, restarted=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
+from state.estate.access import AccessEntry
 from state.estate.attested import EncryptedAtRest
 from state.estate.backups import BackupsEntry
 from state.estate.colours import Colour, colour_of
@@ -224,7 +225,7 @@ class DatabaseEntry(Adapted):
     `frontends` names the balancers' backends that lead to it by role: there a server whose node has the other role
     is down by design. Server names are node names. `checkpoint` is how long the one may take that a manager makes
     before it stops a server: meanwhile nothing shows that it is about to. `backups` say from what it can be restored,
-    `encrypted` who attests that it is encrypted at rest.
+    `encrypted` who attests that it is encrypted at rest. `access` allows grants that end by themselves.
     """
 
     section = "databases"
@@ -233,6 +234,7 @@ class DatabaseEntry(Adapted):
     frontends: Mapping[ObjectName, Literal["primary", "standby"]] = Field(default_factory=dict)
     nodes: Mapping[Name, DatabaseNode]
     backups: BackupsEntry | None = None
+    access: AccessEntry | None = None
     encrypted: EncryptedAtRest | None = None
 
     def read_by_hand(self) -> HandStep:

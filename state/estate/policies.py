@@ -57,7 +57,7 @@ class Policies(Entry):
     for a change id above so many points."""
 
     confirm: ConfirmPolicy = ConfirmPolicy()
-    second_person: tuple[Literal["B2", "B3"], ...] = ()
+    second_person: tuple[Literal["B2", "B3", "B4"], ...] = ()
     authority: Mapping[Name, AuthorityRule] = Field(default_factory=dict)
     shared_accounts: tuple[str, ...] = ()
     score: ScorePolicy | None = None

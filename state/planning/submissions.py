@@ -320,7 +320,7 @@ class Submissions:
             raise Refused("step-order", f"{key} of {run_id} was retried meanwhile", f"Look at {run_id}")
         reason = f"{caller.person} retries; before: {run.latest(step.id).message}"
         retried = StepRetried(step.identity, step.facts, reason, step.args)
-        if step.risk == "B3":
+        if step.risk in ("B3", "B4"):
             self._executor.confirmed(run_id)
         more = [target for target in targets if target not in run.targets]  # of a step whose target was not known
         await self._journal.append_all(

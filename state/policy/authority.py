@@ -20,6 +20,7 @@ ROLES_BY_RISK: dict[Risk, tuple[str, ...]] = {
     Risk.B1: ACTING,
     Risk.B2: ACTING,
     Risk.B3: ("commander",),
+    Risk.B4: ("commander", "access-admin"),
 }
 """Which roles may start an effect of a class."""
 
@@ -28,6 +29,7 @@ CONFIRM_BY_RISK: dict[Risk, Confirm] = {
     Risk.B1: Confirm.YES,
     Risk.B2: Confirm.NONCE,
     Risk.B3: Confirm.NONCE_AND_NAME,
+    Risk.B4: Confirm.NONCE_AND_NAME,
 }
 """How a plan of a class is confirmed."""
 

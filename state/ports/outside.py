@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from state.ports.access import CanGrant
 from state.ports.anchors import AnchorPlace
 from state.ports.balancer import Balancer
 from state.ports.comparing import CanCompare
@@ -44,3 +45,4 @@ class Outside:
     zones: Mapping[str, DnsZone] = field(default_factory=dict)
     signatures: VerifiesSignatures | None = None
     anchors: Mapping[str, AnchorPlace] = field(default_factory=dict)
+    access: Mapping[str, CanGrant] = field(default_factory=dict)

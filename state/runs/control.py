@@ -64,7 +64,7 @@ class RunControls:
         if request.step and named(standing, request.step) is None:
             now = ", ".join(s.key for s in standing)
             raise Refused("step-order", f"{run.id} stands at {now}, not at {request.step}", f"Look at {run.id} again")
-        if any(s.step.risk == "B3" for s in standing):
+        if any(s.step.risk in ("B3", "B4") for s in standing):
             require_role(caller, ("commander",), "resuming with a B3 change")
             self._executor.confirmed(run.id)
         await self._event(caller, run, RunResumed(f"resumed by {caller.person}"))

@@ -242,7 +242,7 @@ class Executor:
         """A risky change is not sent by an engine that restarted or was suspended after a person confirmed it; one that
         ends something temporary is: its time was confirmed with it."""
         pending = (s.step for s in group if s.state is StepState.PENDING and not s.step.ends)
-        risky = next((step for step in pending if step.risk == "B3"), None)
+        risky = next((step for step in pending if step.risk in ("B3", "B4")), None)
         if run.id not in self._restarted or risky is None:
             return False
         message = f"the engine restarted or was suspended after this was confirmed; resume to continue: {risky.title}"

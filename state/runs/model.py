@@ -126,7 +126,7 @@ class StepRun:
     def undo(self) -> ChangeSpec | None:
         """The change that undoes its effect: when it is done, not verified, or partly done unless that needs another
         way."""
-        half = self.finding is Finding.PARTIAL and self.step.risk != "B3"
+        half = self.finding is Finding.PARTIAL and self.step.risk not in ("B3", "B4")
         perhaps = half or self.finding in (Finding.DONE, Finding.NOT_VERIFIED)
         return self.intent.undo if self.intent is not None and perhaps else None
 

@@ -165,6 +165,10 @@ ELSEWHERE = {
     "db restore-window": "tests/unit/test_restore_verbs.py",
     "db restore-command": "tests/unit/test_restore_verbs.py",
     "db lost": "tests/contract/test_lost.py",
+    "access list": "tests/scenarios/test_access_verbs.py",
+    "access end": "tests/scenarios/test_access_verbs.py",
+    "access proof": "tests/scenarios/test_access_verbs.py",
+    "db prepare": "tests/contract/test_access_prepare.py",
     "trust": "tests/attack/test_whose_estate.py",
     "journal retain": "tests/attack/test_journal_retention.py",
     "journal anchors": "tests/scenarios/test_audit.py",
@@ -172,6 +176,7 @@ ELSEWHERE = {
 """Verbs that start, end or carry processes, or write files: where these are tested."""
 ALIKE = {f"db {verb.name}": "db pause" for verb in DATABASE_VERBS if verb.name != "pause"}
 """Verbs that one function makes of one table, and the row that stands for them; see test_database_verbs.py."""
+ALIKE |= {"access request": "db pause", "access extend": "db pause"}  # see test_access_verbs.py
 CELLS = [(name, column) for name, row in MATRIX.items() for column in row.codes]
 
 

@@ -88,6 +88,19 @@ class FakeApprovals:
         return self._front._accept(verb.do, {"request": name, **said})
 
 
+class FakeGranting:
+    """Grants of a front: what was asked for is among its acts."""
+
+    def __init__(self, front: FakeFront) -> None:
+        self._front = front
+
+    async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:
+        return self._front._accept("claim", {"grant": grant_id, "verifier": verifier})
+
+    async def end(self, caller: Caller, grant_id: str) -> Accepted:
+        return self._front._accept("end", {"grant": grant_id})
+
+
 class FakeFront:
     """A Front over fixed views; remembers every acting request it got."""
 
@@ -104,6 +117,7 @@ class FakeFront:
         self.comparing = FakeComparing(self)
         self.releases = FakeReleases(self)
         self.approvals = FakeApprovals(self)
+        self.granting = FakeGranting(self)
         self.version = 1
         self._moved = asyncio.Event()
         self.attached = Attached(LoopClock(), self._tell_consoles)

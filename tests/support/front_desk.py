@@ -77,6 +77,19 @@ class ReleasesDesk:
         return await self._desk._acted(f"record {asked.service} {asked.digest}", caller)
 
 
+class GrantingDesk:
+    """Remembers what was asked of grants."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk = desk
+
+    async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:
+        return await self._desk._acted(f"claim {grant_id}", caller)
+
+    async def end(self, caller: Caller, grant_id: str) -> Accepted:
+        return await self._desk._acted(f"end {grant_id}", caller)
+
+
 class ComparingDesk:
     """Remembers which comparisons were asked for."""
 
@@ -101,6 +114,7 @@ class Desk:
         self.problem = ""
         self.comparing = ComparingDesk(self)
         self.releases = ReleasesDesk(self)
+        self.granting = GrantingDesk(self)
         self.version = 0
         self.moved = asyncio.Event()
         self.attached = Attached(LoopClock(), lambda: self.touch(consoles=self.attached.rows))

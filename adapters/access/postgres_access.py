@@ -1,0 +1,232 @@
+"""Grants at a PostgreSQL cluster, through the functions with which `recovery db prepare` has prepared it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from adapters.access.access_rows import node_facts, seen_of
+from adapters.access.prepared_sql import BUNDLES, VERSION
+from adapters.access.reapers import Reapers
+from adapters.databases.postgres import Access, PostgresNode
+from adapters.databases.postgres_cluster import PostgresCluster
+from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
+from state.estate.access import AccessEntry
+from state.granting.model import AccessSeen, Armed, Bundle, Residue, ResidueKind
+from state.text import clean
+from state.units import time_limit
+
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+CONNECT = 3.0
+FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+SEEN = """
+select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::float8 as clock,
+  recovery_access.version() as version, recovery_access.unable() as unable,
+  (select coalesce(json_agg(l), '[]') from recovery_access.listed() as l)::text as roles,
+  (select coalesce(json_agg(json_build_array(o.oid, to_json(s))), '[]')
+    from (select unnest($1::oid[]) as oid union select role_oid from recovery_access.listed() where ours) as o
+    cross join lateral recovery_access.sessions(o.oid) as s)::text as sessions,
+  (select coalesce(json_agg(u), '[]') from recovery_access.unaccounted() as u)::text as starting,
+  (select coalesce(json_agg(distinct substr(a.application_name, 17)::int8), '[]') from pg_stat_activity as a
+    where a.application_name ~ '^recovery reaper [0-9]{1,10}$' and a.state = 'active'
+      and a.usesysid = (select r.oid from pg_roles as r where r.rolname = current_user))::text as reapers
+"""
+LEFT = """
+select kind, database, thing from recovery_access.residue($1, $2) order by 1, 2, 3
+"""
+TOUCHED = """
+select distinct d.datname::text as name, d.datallowconn as open
+from pg_shdepend as s join pg_database as d on d.oid = s.dbid
+where s.refclassid = 'pg_authid'::regclass and s.refobjid = $1
+"""
+
+
+class PostgresAccess:
+    """Fulfils CanGrant for one cluster."""
+
+    def __init__(self, cluster: PostgresCluster, acting: Access, entry: AccessEntry) -> None:
+        self._cluster, self._acting = cluster, acting
+        self.bundles: Sequence[Bundle] = tuple(
+            each for each in entry.bundles if each in BUNDLES or entry.schema_owner is not None
+        )
+        self.longest = entry.longest
+        self._reapers = Reapers(acting)
+
+    async def seen(self, oids: Collection[int], *, deadline: float) -> AccessSeen:
+        """What every node tells. Raises ReadFailure."""
+        told = await asyncio.gather(*(self._facts(node, oids, deadline) for node in self._cluster.servers))
+        return seen_of({node.node: each for node, each in zip(self._cluster.servers, told, strict=True)})
+
+    async def _facts(self, node: PostgresNode, oids: Collection[int], deadline: float) -> Any:
+        try:
+            async with _reading(node, self._acting, deadline) as session:
+                row = await session.fetchrow(SEEN, list(oids))
+                return node_facts(dict(row or {}), VERSION)
+        except ReadFailure as error:
+            return error
+
+    async def arm(
+        self,
+        grant: str,
+        role: str,
+        bundle: Bundle,
+        person: str,
+        ticket: str,
+        *,
+        effect: str,
+        seconds: int,
+        deadline: float,
+    ) -> Armed:
+        """Make the role. Raises EffectRefused and EffectUnknown."""  # fmt: skip
+        call = "select * from recovery_access.arm($1, $2, $3, $4, $5, $6, $7)"
+        async with self._at_primary(deadline) as session:
+            row = await session.fetchrow(call, grant, effect, role, bundle.value, person, ticket, seconds)
+        if row is None:
+            raise EffectUnknown("the function gave no row", "no-row", over=True)
+        return Armed(row[0], row[1])
+
+    async def watch(self, oid: int, *, deadline: float) -> Mapping[str, str]:
+        """Begin a reaper where none runs."""
+        told = await asyncio.gather(*(self._reapers.begin(node, oid, deadline) for node in self._cluster.servers))
+        return {node.node: why for node, why in zip(self._cluster.servers, told, strict=True) if why}
+
+    async def open_login(self, oid: int, verifier: str, *, window: float, deadline: float) -> float:
+        """Open the login. Raises EffectRefused and EffectUnknown."""
+        call = "select recovery_access.open_login($1, $2, $3)"
+        async with self._at_primary(deadline) as session:
+            return float(await session.fetchval(call, oid, verifier, round(window)))
+
+    async def keep_open(self, oid: int, *, window: float, deadline: float) -> float | None:
+        """Open it again. Raises EffectRefused and EffectUnknown."""
+        async with self._at_primary(deadline) as session:
+            until = await session.fetchval("select recovery_access.keep_open($1, $2)", oid, round(window))
+        return None if until is None else float(until)
+
+    async def extend(self, oid: int, seconds: int, *, effect: str, deadline: float) -> float:
+        """Move the end. Raises EffectRefused and EffectUnknown."""
+        async with self._at_primary(deadline) as session:
+            return float(await session.fetchval("select recovery_access.extend($1, $2, $3)", oid, effect, seconds))
+
+    async def block(self, oid: int, *, deadline: float) -> None:
+        """Close the login for good. Raises EffectRefused and EffectUnknown."""
+        async with self._at_primary(deadline) as session:
+            await session.fetchval("select recovery_access.block($1)", oid)
+
+    async def terminate(self, oid: int, starting: Mapping[str, Sequence[int]], *, deadline: float) -> Mapping[str, str]:
+        """End sessions at every node; why not, by node."""
+        told = await asyncio.gather(
+            *(self._end_at(node, oid, starting.get(node.node, ()), deadline) for node in self._cluster.servers)
+        )
+        return {node.node: why for node, why in zip(self._cluster.servers, told, strict=True) if why}
+
+    async def _end_at(self, node: PostgresNode, oid: int, starting: Sequence[int], deadline: float) -> str:
+        try:
+            async with self._cluster.acting(node.node, deadline) as session:
+                await session.fetchval("select recovery_access.terminate($1, $2)", oid, list(starting))
+        except (EffectRefused, EffectUnknown) as error:
+            return error.message
+        return ""
+
+    async def residue(self, oid: int, role: str, *, deadline: float) -> Sequence[Residue]:
+        """What it has left: the cluster's own list of what depends on the role, and each database by itself."""
+        primary = await self._primary(deadline)
+        async with _reading(primary, self._acting, deadline) as session:
+            rows = list(await session.fetch(LEFT, oid, role))
+            touched = [(row["name"], row["open"]) for row in await session.fetch(TOUCHED, oid)]
+        found = {(row["kind"], row["database"], row["thing"]) for row in rows}
+        here = self._acting.database
+        left = [Residue(ResidueKind(kind), database, clean(thing, 200)) for kind, database, thing in sorted(found)]
+        for name, is_open in touched:
+            if name == here:
+                continue
+            if not is_open:
+                left.append(Residue(ResidueKind.CLOSED_DATABASE, name, "refuses connections"))
+                continue
+            async with _reading(primary, replace(self._acting, database=name), deadline) as session:
+                inside = await session.fetch(LEFT, oid, role)
+            left = [each for each in left if each.database != name]
+            left += [
+                Residue(ResidueKind(row["kind"]), name, clean(row["thing"], 200))
+                for row in inside
+                if row["database"] == name
+            ]
+        return left
+
+    async def clear(self, oid: int, databases: Collection[str], *, deadline: float) -> Mapping[str, str]:
+        """Hand over and revoke in each database; why not, by database."""
+        failed: dict[str, str] = {}
+        names = [self._acting.database, *(each for each in databases if each != self._acting.database)]
+        for name in names:
+            try:
+                async with self._at_primary(deadline, database=name) as session:
+                    await session.fetchval("select recovery_access.clear($1)", oid)
+            except (EffectRefused, EffectUnknown) as error:
+                failed[name] = error.message
+        return failed
+
+    async def finish(self, oid: int, *, deadline: float) -> None:
+        """Remove the role. Raises EffectRefused and EffectUnknown."""
+        async with self._at_primary(deadline) as session:
+            await session.fetchval("select recovery_access.finish($1)", oid)
+
+    async def close(self) -> None:
+        """End this process's side of the reapers; they go on in the servers."""
+        await self._reapers.close()
+
+    async def _primary(self, deadline: float) -> PostgresNode:
+        """The one node that accepts writes. Raises ReadFailure."""
+        told = await asyncio.gather(*(self._stands(node, deadline) for node in self._cluster.servers))
+        leading = [node for node, standby in zip(self._cluster.servers, told, strict=True) if standby is False]
+        if len(leading) != 1:
+            names = " and ".join(each.node for each in leading) or "no node"
+            raise ReadFailure(Trouble.ERROR, f"{self._cluster.name}: {names} accepts writes")
+        return leading[0]
+
+    async def _stands(self, node: PostgresNode, deadline: float) -> bool | None:
+        try:
+            async with _reading(node, self._acting, deadline) as session:
+                return bool(await session.fetchval("select pg_is_in_recovery()"))
+        except ReadFailure:
+            return None
+
+    @asynccontextmanager
+    async def _at_primary(self, deadline: float, database: str = "") -> AsyncIterator[Session]:
+        """A session that acts at the node that accepts writes. Raises EffectRefused and EffectUnknown."""
+        try:
+            primary = await self._primary(min(deadline, CONNECT))
+        except ReadFailure as error:
+            raise EffectRefused(error.message, "unreachable") from error
+        async with self._cluster.acting(primary.node, deadline, database=database) as session:
+            await session.execute("set synchronous_commit = local")
+            yield session
+
+
+@asynccontextmanager
+async def _reading(node: PostgresNode, access: Access, deadline: float) -> AsyncIterator[Session]:
+    """A session that reads with the account that acts. Raises ReadFailure."""
+    session: Session | None = None
+    try:
+        async with asyncio.timeout(deadline):
+            session = await node.session(access, deadline=deadline, read_only=True)
+            yield session
+    except TimeoutError as error:
+        raise ReadFailure(Trouble.TIMEOUT, f"{node.node} did not answer within {time_limit(deadline)}") from error
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        raise ReadFailure(Trouble.DENIED, f"{node.node}: {_said(error)}") from error
+    except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError) as error:
+        raise ReadFailure(Trouble.DENIED, f"{node.node} is not prepared for grants: {_said(error)}") from error
+    except FAILURES as error:
+        raise ReadFailure(Trouble.ERROR, f"{node.node}: {_said(error)}") from error
+    finally:
+        if session is not None:
+            session.terminate()
+
+
+def _said(error: BaseException) -> str:
+    text = str(error)
+    return clean(text.splitlines()[0] if text else type(error).__name__, 300)

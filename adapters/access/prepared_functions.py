@@ -1,0 +1,325 @@
+"""The functions inside a database that make, watch and end grants. `@HEAD@`, `@CASES@`,
+`@LONGEST@` and `@VERSION@` are filled in.
+
+A grant's mark is the comment of its role, as JSON: shared by all databases of the cluster, streamed to standbys, and
+written by nobody but its creator. A role that does not have it is none of ours and is never touched.
+"""
+
+from __future__ import annotations
+
+HEAD = "language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '3s'"
+
+FUNCTIONS = """
+create or replace function recovery_access.version() returns int language sql immutable as $f$ select @VERSION@ $f$;
+
+create or replace function recovery_access.mark(role_oid oid) returns jsonb
+  language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $f$
+declare told text := shobj_description(role_oid, 'pg_authid');
+begin
+  if not exists (select from pg_roles where oid = role_oid and rolname ~ '^bg_') then return null; end if;
+  if told is null or told !~ '^recovery grant \\{' then return null; end if;
+  return substr(told, 16)::jsonb;
+exception when others then return null;
+end $f$;
+
+create or replace function recovery_access.remark(role_oid oid, more jsonb) returns void @HEAD@ as $f$
+begin
+  execute format('comment on role %I is %L', (select rolname from pg_roles where oid = role_oid),
+    'recovery grant ' || (recovery_access.mark(role_oid) || more)::text);
+end $f$;
+
+create or replace function recovery_access.arm(
+    grant_id text, effect text, role_name text, bundle text, person text, ticket text, seconds int)
+  returns table (role_oid oid, ends_at float8) @HEAD@ as $f$
+declare
+  given text := case bundle @CASES@ end;
+  until timestamptz := clock_timestamp() + make_interval(secs => seconds);
+  how text := '';
+begin
+  lock table recovery_access.turn in exclusive mode;
+  if given is null then raise 'no bundle % here', bundle using errcode = 'invalid_parameter_value'; end if;
+  if seconds < 1 or seconds > @LONGEST@ then
+    raise 'a grant lasts 1 to @LONGEST@ seconds' using errcode = 'invalid_parameter_value';
+  end if;
+  if role_name !~ '^bg_[a-z0-9_]{1,60}$' then
+    raise 'not the name of a grant: %', role_name using errcode = 'invalid_name';
+  end if;
+  if (select rolsuper from pg_roles where rolname = given) then
+    raise 'bundle % gives superuser rights', bundle using errcode = 'insufficient_privilege';
+  end if;
+  if pg_is_in_recovery() then raise 'this server is a standby' using errcode = 'read_only_sql_transaction'; end if;
+  execute format('create role %I nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls '
+    'connection limit 0 valid until %L', role_name, until);
+  if current_setting('server_version_num')::int >= 160000 then
+    how := case when bundle = 'schema-fix' then ' with inherit true, set true' else ' with inherit true, set false' end;
+  end if;
+  execute format('grant %I to %I%s', given, role_name, how);
+  execute format('comment on role %I is %L', role_name, 'recovery grant ' || jsonb_build_object('grant', grant_id,
+    'effect', effect, 'bundle', bundle, 'person', person, 'ticket', ticket,
+    'made', extract(epoch from clock_timestamp()), 'ends', extract(epoch from until), 'state', 'armed')::text);
+  return query select r.oid, extract(epoch from until)::float8 from pg_roles as r where r.rolname = role_name;
+end $f$;
+
+create or replace function recovery_access.open_login(role_oid oid, verifier text, window_seconds int)
+  returns float8 @HEAD@ as $f$
+declare
+  m jsonb; name text; until timestamptz;
+begin
+  lock table recovery_access.turn in exclusive mode;
+  m := recovery_access.mark(role_oid);
+  select rolname into name from pg_roles where oid = role_oid;
+  if m is null or m ->> 'state' <> 'armed' then
+    raise 'this grant is not armed' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  if verifier !~ '^SCRAM-SHA-256\\$[0-9]+:[A-Za-z0-9+/=]+\\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$' then
+    raise 'not a SCRAM verifier' using errcode = 'invalid_password';
+  end if;
+  until := least(to_timestamp((m ->> 'ends')::float8), clock_timestamp() + make_interval(secs => window_seconds));
+  if until <= clock_timestamp() then
+    raise 'this grant is over' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  execute format('alter role %I login connection limit 4 password %L valid until %L', name, verifier, until);
+  perform recovery_access.remark(role_oid, jsonb_build_object('state', 'open', 'secret',
+    encode(sha256(convert_to(verifier, 'UTF8')), 'hex')));
+  return extract(epoch from until);
+end $f$;
+
+create or replace function recovery_access.keep_open(role_oid oid, window_seconds int) returns float8 @HEAD@ as $f$
+declare m jsonb; until timestamptz;
+begin
+  lock table recovery_access.turn in exclusive mode;
+  m := recovery_access.mark(role_oid);
+  if m is null or m ->> 'state' <> 'open' then return null; end if;
+  until := least(to_timestamp((m ->> 'ends')::float8), clock_timestamp() + make_interval(secs => window_seconds));
+  if until <= clock_timestamp() then return null; end if;
+  execute format('alter role %I valid until %L', (select rolname from pg_roles where oid = role_oid), until);
+  return extract(epoch from until);
+end $f$;
+
+create or replace function recovery_access.extend(role_oid oid, effect text, seconds int) returns float8 @HEAD@ as $f$
+declare m jsonb; until timestamptz;
+begin
+  lock table recovery_access.turn in exclusive mode;
+  m := recovery_access.mark(role_oid);
+  if m is null or m ->> 'state' = 'ending' or to_timestamp((m ->> 'ends')::float8) <= clock_timestamp() then
+    raise 'this grant is over' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  if m ->> 'extended_by' = effect then return (m ->> 'ends')::float8; end if;
+  until := to_timestamp((m ->> 'ends')::float8) + make_interval(secs => seconds);
+  if seconds < 1 or until > clock_timestamp() + interval '@LONGEST@ seconds' then
+    raise 'a grant lasts at most @LONGEST@ seconds from now' using errcode = 'invalid_parameter_value';
+  end if;
+  perform recovery_access.remark(role_oid,
+    jsonb_build_object('ends', extract(epoch from until), 'extended_by', effect));
+  return extract(epoch from until);
+end $f$;
+
+create or replace function recovery_access.block(role_oid oid) returns boolean @HEAD@ as $f$
+declare name text;
+begin
+  if pg_is_in_recovery() then return false; end if;
+  lock table recovery_access.turn in exclusive mode;
+  if recovery_access.mark(role_oid) is null then return false; end if;
+  select rolname into name from pg_roles where oid = role_oid;
+  execute format('alter role %I nologin connection limit 0 valid until ''-infinity''', name);
+  perform recovery_access.remark(role_oid, '{"state": "ending"}');
+  return true;
+end $f$;
+
+create or replace function recovery_access.over(role_oid oid) returns boolean
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
+declare m jsonb := recovery_access.mark(role_oid);
+begin
+  return m is null or m ->> 'state' = 'ending' or to_timestamp((m ->> 'ends')::float8) <= clock_timestamp();
+end $f$;
+
+create or replace function recovery_access.sessions(role_oid oid)
+  returns table (pid int, database text, backend text, state text, program text, client text, since float8,
+    doing text)
+  language sql security definer set search_path = pg_catalog, pg_temp as $f$
+  select a.pid, coalesce(a.datname, ''), a.backend_type, coalesce(a.state, ''), coalesce(a.application_name, ''),
+    coalesce(host(a.client_addr), ''), extract(epoch from a.backend_start)::float8,
+    upper(left(split_part(ltrim(coalesce(a.query, '')), ' ', 1), 20))
+  from pg_stat_activity as a where a.usesysid = role_oid and role_oid >= 16384 order by a.pid
+$f$;
+
+create or replace function recovery_access.unaccounted() returns setof int
+  language sql security definer set search_path = pg_catalog, pg_temp as $f$
+  select distinct l.pid from pg_locks as l
+  where l.pid is not null and not exists (select from pg_stat_activity as a where a.pid = l.pid)
+  union select a.pid from pg_stat_activity as a
+  where a.backend_type in ('client backend', 'walsender') and a.usesysid is null  -- from 18 they are listed
+$f$;
+
+create or replace function recovery_access.terminate(role_oid oid, starting int[] default '{}') returns int
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
+declare found int := 0; each int; m jsonb := recovery_access.mark(role_oid);
+begin
+  if role_oid < 16384 then return 0; end if;
+  if m is null and exists (select from pg_roles where oid = role_oid) then return 0; end if;
+  if m is not null and not recovery_access.over(role_oid) then return 0; end if;
+  for each in select a.pid from pg_stat_activity as a
+      where a.usesysid = role_oid or (a.pid is not null and a.leader_pid in (
+        select b.pid from pg_stat_activity as b where b.usesysid = role_oid))
+    union select u from recovery_access.unaccounted() as u where u = any (starting)
+  loop
+    begin
+      if pg_terminate_backend(each) then found := found + 1; end if;
+    exception when insufficient_privilege then null;  -- it shows in the next look
+    end;
+  end loop;
+  return found;
+end $f$;
+
+create or replace function recovery_access.end_session(session_pid int) returns boolean
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
+begin
+  if exists (select from pg_stat_activity as a join pg_roles as r on r.oid = a.usesysid where a.pid = session_pid
+      and (r.rolsuper or r.rolname ~ '^recovery' or a.application_name ~ '^recovery'
+        or a.backend_type <> 'client backend')) then
+    raise 'session % is not one that may be ended', session_pid using errcode = 'insufficient_privilege';
+  end if;
+  return pg_terminate_backend(session_pid);
+end $f$;
+
+create or replace function recovery_access.residue(role_oid oid, role_name text)
+  returns table (kind text, database text, thing text, dangerous boolean)
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
+begin
+  return query select 'prepared', p.database::text, p.gid, true from pg_prepared_xacts as p where p.owner = role_name;
+  return query select case d.deptype when 'o' then 'owned' else 'right' end,
+      coalesce(b.datname::text, '(cluster)'),
+      case when d.dbid = 0 or d.dbid = (select oid from pg_database where datname = current_database())
+        then pg_describe_object(d.classid, d.objid, d.objsubid) || coalesce((select ' granted by '
+          || string_agg(distinct g.grantor::regrole::text, ', ') from pg_class as c, aclexplode(c.relacl) as g
+          where d.deptype = 'a' and d.classid = 'pg_class'::regclass and c.oid = d.objid and g.grantee = role_oid), '')
+        else d.classid::regclass::text || ' ' || d.objid end,
+      d.deptype = 'o'
+    from pg_shdepend as d left join pg_database as b on b.oid = d.dbid
+    where d.refclassid = 'pg_authid'::regclass and d.refobjid = role_oid;
+  return query select 'definer', current_database()::text, p.oid::regprocedure::text, true
+    from pg_proc as p where p.proowner = role_oid and p.prosecdef;
+  return query select 'mapping', current_database()::text, u.srvname::text, true
+    from pg_user_mappings as u where u.umuser = role_oid;
+  return query select 'default-privileges', current_database()::text, coalesce(n.nspname::text, '(all schemas)'), true
+    from pg_default_acl as d left join pg_namespace as n on n.oid = d.defaclnamespace where d.defaclrole = role_oid;
+  return query select 'passed-on', '(cluster)', m.member::regrole::text, true from pg_auth_members as m
+    where (m.roleid = role_oid and m.member <> 'recovery_owner'::regrole
+      and m.member not in (select oid from pg_roles where rolsuper))
+      or (m.grantor = role_oid and m.member <> role_oid);
+end $f$;
+
+create or replace function recovery_access.finish(role_oid oid) returns boolean @HEAD@ as $f$
+declare m jsonb; name text;
+begin
+  lock table recovery_access.turn in exclusive mode;
+  m := recovery_access.mark(role_oid);
+  if m is null then return not exists (select from pg_roles where oid = role_oid); end if;
+  select rolname into name from pg_roles where oid = role_oid;
+  if m ->> 'state' <> 'ending' then
+    raise 'this grant is not ending' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  if exists (select from pg_prepared_xacts as p where p.owner = name) then
+    raise 'a prepared transaction of it is open' using errcode = 'object_in_use';
+  end if;
+  if exists (select from pg_stat_activity as a where a.usesysid = role_oid) then
+    raise 'a session of it is open' using errcode = 'object_in_use';
+  end if;
+  execute format('drop role %I', name);
+  return true;
+end $f$;
+
+create or replace function recovery_access.unable() returns text
+  language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
+  select concat_ws('; ',
+    case when not (select rolcreaterole from pg_roles where rolname = 'recovery_owner')
+      then 'recovery_owner may not drop roles (CREATEROLE)' end,
+    case when not pg_has_role('recovery_owner', 'pg_signal_backend', 'usage')
+      then 'recovery_owner may not end sessions (pg_signal_backend)' end,
+    case when not pg_has_role('recovery_owner', 'pg_read_all_stats', 'usage')
+      then 'recovery_owner does not see all sessions (pg_monitor)' end,
+    case when not pg_has_role('recovery_owner', 'recovery_orphans', 'member')
+      then 'recovery_owner may not hand over what was made (recovery_orphans)' end,
+    case when (select rolcanlogin or rolsuper from pg_roles where rolname = 'recovery_orphans')
+      then 'recovery_orphans is no role without rights' end,
+    case when current_setting('server_version_num')::int >= 160000 then (
+      select 'recovery_owner may not take back ' || string_agg(r.rolname, ', ' order by r.rolname) from pg_roles as r
+      where r.rolname in (@LENT@) and not exists (select from pg_auth_members as m
+        where m.roleid = r.oid and m.member = 'recovery_owner'::regrole and m.admin_option)) end)
+$f$;
+
+create or replace function recovery_access.listed()
+  returns table (role_oid oid, role_name text, mark text, can_login boolean, valid_until float8, superuser boolean,
+    rights text, ours boolean)
+  language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
+  select r.oid, r.rolname::text, coalesce(recovery_access.mark(r.oid)::text, ''), r.rolcanlogin,
+    case when r.rolvaliduntil is null then null when not isfinite(r.rolvaliduntil) then null
+      else extract(epoch from r.rolvaliduntil)::float8 end,
+    r.rolsuper, array_to_string(array(select g.rolname from pg_auth_members as m join pg_roles as g on g.oid = m.roleid
+      where m.member = r.oid order by 1), ', '), recovery_access.mark(r.oid) is not null
+  from pg_roles as r
+  where recovery_access.mark(r.oid) is not null
+    or (r.oid >= 16384 and r.rolcanlogin and (r.rolsuper or r.rolcreaterole or r.rolbypassrls or r.rolreplication
+      or exists (select from pg_auth_members as m join pg_roles as g on g.oid = m.roleid where m.member = r.oid
+        and g.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_execute_server_program',
+          'pg_read_server_files', 'pg_write_server_files', 'pg_signal_backend', 'pg_database_owner'))))
+  order by 2
+$f$;
+"""
+
+CLEANER = """
+create or replace function recovery_access.clear(role_oid oid) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '1500ms' as $f$
+declare m jsonb := recovery_access.mark(role_oid); name text;
+begin
+  if m is null then return; end if;
+  if not recovery_access.over(role_oid) then
+    raise 'this grant is not over' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  select rolname into name from pg_roles where oid = role_oid and not rolsuper;
+  if exists (select from pg_prepared_xacts as p where p.owner = name and p.database = current_database()) then
+    raise 'a prepared transaction of it is open' using errcode = 'object_in_use';
+  end if;
+  execute format('reassign owned by %I to recovery_orphans', name);
+  execute format('drop owned by %I', name);
+exception when lock_not_available then
+  raise 'lock timeout: what it made is locked by process %', coalesce((select string_agg(distinct l.pid::text, ', ')
+    from pg_locks as l join pg_class as c on c.oid = l.relation
+    where c.relowner = role_oid and l.granted and l.pid <> pg_backend_pid()), 'unknown')
+    using errcode = 'lock_not_available';
+end $f$;
+"""
+"""It runs with the rights of the superuser that prepares: what owners granted to a grantee only they or a superuser can
+take back, and nobody can be made a member of all of them. It does nothing but hand over and revoke what
+one role has, which carries a grant's mark, is over and is no superuser."""
+
+REAPER = """
+create or replace procedure recovery_access.reap(role_oid oid, patience int) language plpgsql as $f$
+declare
+  began timestamptz; starting int[]; before int[] := '{}';
+begin
+  loop
+    exit when recovery_access.over(role_oid);
+    commit;  -- nothing is held while it sleeps
+    perform pg_catalog.pg_sleep(0.25);
+  end loop;
+  perform recovery_access.block(role_oid);
+  commit;
+  began := pg_catalog.clock_timestamp();
+  loop
+    select coalesce(pg_catalog.array_agg(u), '{}') into starting from recovery_access.unaccounted() as u;
+    perform recovery_access.terminate(role_oid,
+      array(select s from pg_catalog.unnest(starting) as s where s = any (before)));
+    before := starting;
+    commit;
+    perform pg_catalog.pg_sleep(0.25);
+    exit when pg_catalog.clock_timestamp() > began + pg_catalog.make_interval(secs => patience)
+      and not exists (select from recovery_access.sessions(role_oid));
+    exit when not exists (select from pg_catalog.pg_roles as r where r.oid = role_oid)
+      and not exists (select from recovery_access.sessions(role_oid));
+  end loop;
+end $f$;
+"""
+"""It sleeps inside the server until the end of a grant, then blocks its login and ends its sessions, whoever is gone.
+It is no function of `recovery_owner`: those may not end transactions, and one that is held open would hold back vacuum.
+"""

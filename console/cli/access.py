@@ -1,0 +1,213 @@
+"""`recovery access`: time-limited access to databases: asked for, taken, extended, ended, proven."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from console.access_text import doing_words, is_bad, left_words, new_grant_id, others_words
+from console.cli.acting import Manner, act, acting_options
+from console.cli.groups import Listing
+from console.cli.look import SeenView, gather, heading
+from console.cli.numbers import DURATION, SECONDS
+from console.cli.reach import ask, client_of, estate_option, json_option
+from console.cli.shown import neutral, note, say, say_json, table
+from console.client.engine_client import EngineClient
+from state.api.requests import PlanChange
+from state.api.views.access import AccessView, GrantRow, GrantState
+from state.api.wire import named
+from state.config_files.suggestions import not_found
+from state.errors import EffectUnknown, ExitCode, Refused
+from state.granting.model import Bundle
+from state.granting.scram import new_secret, verifier
+
+HEAD = ("STATE", "GRANT", "DATABASE", "PERSON", "BUNDLE", "TICKET", "LEFT", "NOW")
+APPEARS = 15.0
+"""Seconds until a grant that was made is read at its target."""
+
+
+@click.group(cls=Listing)
+def access() -> None:
+    """Access to databases that ends by itself; without a verb: list."""
+
+
+@access.command(name="list")
+@estate_option
+@json_option
+def list_(estate: str | None = None, as_json: bool = False) -> int:
+    """Grants as their targets tell of them, and other accounts with raised rights.
+
+    Exit code 1 when a grant should be over and is not proven to be, 3 when a target is not read.
+    """
+    seen: SeenView[AccessView] = ask(gather(client_of(estate, quiet=as_json), "access"))
+    view, mono = seen.view, seen.hello.mono
+    if as_json:
+        say_json(seen.as_json())
+    else:
+        rows = [_cells(row, mono) for row in view.grants.values()]
+        for line in [*heading(seen), "", *table(HEAD, rows), "", *others_words(view.others.values())]:
+            say(neutral(line))
+        for target in view.targets.values():
+            if target.error:
+                say(neutral(f"{target.database} is not read: {target.error}"))
+    if any(is_bad(row, mono) for row in view.grants.values()):
+        return ExitCode.FAILED
+    return ExitCode.UNKNOWN if any(each.error for each in view.targets.values()) else ExitCode.DONE
+
+
+def _cells(row: GrantRow, mono: float) -> list[str]:
+    told = (row.state.value, row.id, row.database, row.person, row.bundle, row.ticket)
+    return [*told, left_words(row, mono), doing_words(row, mono)]
+
+
+@access.command()
+@click.argument("database")
+@click.argument("bundle", type=click.Choice([each.value for each in Bundle]))
+@click.option("--reason", required=True, help="Why, for the record: 10 characters or more.")
+@click.option("--ticket", required=True, help="The incident or change that it is for.")
+@click.option("--for", "lasts", type=DURATION, default="30m", metavar="TIME", help="How long; 30m, at most 4h.")
+@click.option("--secret-file", type=click.Path(path_type=Path), help="Write the secret to a new file (mode 0600).")
+@click.option("--secret-fd", type=click.IntRange(1), help="Write the secret to this open file descriptor.")
+@estate_option
+@acting_options
+def request(
+    database: str,
+    bundle: str,
+    reason: str,
+    ticket: str,
+    lasts: float,
+    secret_file: Path | None,
+    secret_fd: int | None,
+    estate: str | None,
+    manner: Manner,
+) -> int:
+    """Ask for a BUNDLE of rights at DATABASE, confirm the card, and take the secret, which is shown once.
+
+    The secret is made by this process and sent to nobody: the server gets what it can prove it with.
+    """
+    if not manner.plan_only and secret_file is None and secret_fd is None and not sys.stdout.isatty():
+        fact = "stdout is not a terminal, where the secret would be shown once"
+        raise Refused("secret-place", fact, "Add --secret-file FILE or --secret-fd N")
+    grant = new_grant_id()
+    client = client_of(estate, quiet=manner.as_json, acting=True)
+    person = ask(client.hello()).person
+    args = {"database": database, "grant": grant, "person": person, "bundle": bundle, "seconds": round(lasts)}
+    asked = PlanChange("access.grant", {**args, "ticket": ticket, "reason": reason})
+    code = act(estate, asked, replace(manner, no_wait=False))
+    if code != ExitCode.DONE or manner.plan_only:
+        return code
+    return ask(_taken(client, grant, secret_file, secret_fd, as_json=manner.as_json))
+
+
+async def _taken(client: EngineClient, grant: str, file: Path | None, fd: int | None, *, as_json: bool) -> int:
+    """Make a secret, have the login opened with its verifier, and hand it over once."""
+    await _row_of(client, grant, APPEARS)
+    secret = new_secret()
+    if file is not None:  # before it is any good: a file that cannot be written must not cost the grant
+        _write_new(file, secret)
+    role = (await client.claim_grant(grant, verifier(secret))).message
+    if fd is not None:
+        os.write(fd, f"{secret}\n".encode())
+    where = f"in {file}" if file is not None else "on the file descriptor" if fd is not None else "below, once"
+    if as_json:
+        say_json({"grant": grant, "role": role, "secret": where})
+    else:
+        say(neutral(f"{grant}: log in as {role}; the secret is {where}. Ended by: recovery access end {grant}"))
+    if file is None and fd is None:
+        sys.stdout.write(f"{secret}\n")
+        sys.stdout.flush()
+    return ExitCode.DONE
+
+
+def _write_new(file: Path, secret: str) -> None:
+    """Raises Refused when it is there."""
+    try:
+        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Refused("secret-place", f"{file} is there already", "Name a new file") from None
+    with os.fdopen(made, "w") as out:
+        out.write(f"{secret}\n")
+
+
+async def _row_of(client: EngineClient, grant: str, within: float) -> GrantRow:
+    """The grant as soon as it was read at its target. Raises EffectUnknown."""
+    try:
+        async with asyncio.timeout(within):
+            while True:
+                view: AccessView = await client.view("access")
+                if grant in view.grants:
+                    return view.grants[grant]
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise EffectUnknown(f"{grant} was made and is not read at its target yet; recovery access list") from None
+
+
+@access.command()
+@click.argument("grant")
+@click.option("--by", "seconds", type=DURATION, default="30m", metavar="TIME", help="How much later it ends; 30m.")
+@click.option("--reason", required=True, help="Why, for the record.")
+@estate_option
+@acting_options
+def extend(grant: str, seconds: float, reason: str, estate: str | None, manner: Manner) -> int:
+    """Let GRANT end later; decided anew, as if it were asked for."""
+    view: AccessView = ask(client_of(estate, quiet=manner.as_json).view("access"))
+    row = _known(view, grant)
+    args = {"database": row.database, "grant": grant, "seconds": round(seconds), "reason": reason}
+    return act(estate, PlanChange("access.extend", args), manner)
+
+
+@access.command()
+@click.argument("grant")
+@click.option("--within", type=SECONDS, default="60", metavar="SECONDS", help="How long to wait for the proof; 60.")
+@estate_option
+@json_option
+def end(grant: str, within: float, estate: str | None, as_json: bool) -> int:
+    """End GRANT now, and wait until that is proven. Exit code 5 when it is not proven in time: it is tried further."""
+    return ask(_ended(client_of(estate, quiet=as_json, acting=True), grant, within, as_json=as_json))
+
+
+async def _ended(client: EngineClient, grant: str, within: float, *, as_json: bool) -> int:
+    note((await client.end_grant(grant)).message)
+    row: GrantRow | None = None
+    try:
+        async with asyncio.timeout(within):
+            while row is None or row.state is not GrantState.ENDED:
+                row = _known(await client.view("access"), grant)
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        against = f": {row.obstacle}. {row.way_out}" if row is not None and row.obstacle else ""
+        raise EffectUnknown(f"{grant} is not proven to be over{against}") from None
+    _tell_proof(row, as_json=as_json)
+    return ExitCode.DONE
+
+
+@access.command()
+@click.argument("grant")
+@estate_option
+@json_option
+def proof(grant: str, estate: str | None, as_json: bool) -> int:
+    """What was read when GRANT was over. Exit code 3 while it is not."""
+    view: AccessView = ask(client_of(estate, quiet=as_json).view("access"))
+    row = _known(view, grant)
+    _tell_proof(row, as_json=as_json)
+    return ExitCode.DONE if row.state is GrantState.ENDED else ExitCode.UNKNOWN
+
+
+def _known(view: AccessView, grant: str) -> GrantRow:
+    if grant not in view.grants:
+        raise not_found("grant", grant, view.grants)
+    return view.grants[grant]
+
+
+def _tell_proof(row: GrantRow, *, as_json: bool) -> None:
+    if as_json:
+        say_json(named(row))
+        return
+    say(neutral(row.proof or f"{row.id} is {row.state.value}: {row.obstacle or 'it is not over'}"))
+    for each in row.left:
+        say(neutral(f"  left: {each}"))

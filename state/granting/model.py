@@ -1,0 +1,159 @@
+"""What a grant is: its bundle of rights, its state at the target, the sessions under it, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Bundle(StrEnum):
+    """A set of rights that is given as one. None of them makes its holder a superuser."""
+
+    READ_ALL = "read-all"
+    MONITOR = "monitor"
+    TERMINATE = "terminate"
+    CONFIG_RELOAD = "config-reload"
+    SCHEMA_FIX = "schema-fix"
+
+
+class TargetState(StrEnum):
+    """What the target itself says of a grant that is there: made without a login, open for one person, or ending."""
+
+    ARMED = "armed"
+    OPEN = "open"
+    ENDING = "ending"
+
+
+class ResidueKind(StrEnum):
+    """What a grantee can leave behind. `definer` are functions that run with the rights of their owner."""
+
+    PREPARED = "prepared"
+    OWNED = "owned"
+    RIGHT = "right"
+    DEFINER = "definer"
+    MAPPING = "mapping"
+    DEFAULTS = "default-privileges"
+    PASSED_ON = "passed-on"
+    SLOT = "slot"
+    CLOSED_DATABASE = "closed-database"
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """One thing that a grant left, in a database of the cluster; `(cluster)` for what all of them share."""
+
+    kind: ResidueKind
+    database: str
+    thing: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantSession:
+    """A session under a grant, at one node. `since` in epoch seconds; `doing` is the first word of its statement."""
+
+    node: str
+    pid: int
+    database: str
+    backend: str
+    state: str
+    program: str
+    client: str
+    since: float
+    doing: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGrant:
+    """A role with raised rights as the target tells it. `ours`: it carries the mark of a grant; of the others the
+    fields of the mark are empty. `ends` and `valid_until` in epoch seconds by the target's clock, None = never."""
+
+    oid: int
+    role: str
+    ours: bool
+    can_login: bool
+    superuser: bool
+    rights: str
+    valid_until: float | None
+    grant: str = ""
+    effect: str = ""
+    bundle: str = ""
+    person: str = ""
+    ticket: str = ""
+    made: float | None = None
+    ends: float | None = None
+    state: TargetState | None = None
+    secret: str = ""
+    extended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSeen:
+    """What all nodes of a cluster tell. `clock` is the primary's, epoch seconds. `unread` are the nodes that did not
+    answer and why: nothing is known of sessions there. `reapers` are the grants whose end is waited for inside a
+    server, per node. `unable`: what the accounts lack to end a grant, empty when nothing."""
+
+    roles: Sequence[TargetGrant]
+    sessions: Mapping[int, Sequence[GrantSession]]
+    starting: Mapping[str, Sequence[int]]
+    reapers: Mapping[str, Sequence[int]]
+    clock: float
+    primary: str = ""
+    unable: str = ""
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+    def role(self, oid: int) -> TargetGrant | None:
+        """The role of this OID, None when it is gone."""
+        return next((each for each in self.roles if each.oid == oid), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A role that was made for a grant: its OID, and its end by the target's clock in epoch seconds."""
+
+    oid: int
+    ends: float
+
+
+LONGEST_NAME = 63
+"""Bytes of a name in PostgreSQL; what is longer is cut there, and may be another one's then."""
+
+
+def role_name(grant: str, person: str) -> str:
+    """The role of a grant: its own part comes first, so that two never share a name when the person's is cut."""
+    told = "".join(c if c.isascii() and c.isalnum() else "_" for c in person.lower())
+    return f"bg_{grant.lower().replace('-', '')}_{told}"[:LONGEST_NAME]
+
+
+@dataclass(frozen=True, slots=True)
+class EndProof:
+    """What was read when a grant was over: no role, and no session of its OID at any of the nodes, twice.
+
+    `at` is the target's clock, epoch seconds; `residue` is what had been left and was handed over or revoked.
+    """
+
+    at: float
+    nodes: Sequence[str]
+    residue: Sequence[Residue] = ()
+    was_gone: bool = False
+
+
+class EndObstacle(StrEnum):
+    """Why a grant has not ended yet."""
+
+    UNREAD = "unread"
+    LOGIN = "login-open"
+    SESSIONS = "sessions"
+    STARTING = "starting"
+    RESIDUE = "residue"
+    ROLE = "role-there"
+
+
+@dataclass(frozen=True, slots=True)
+class NotEnded:
+    """What is against the end of a grant: `told` are the facts, `way_out` what a person does if it stays."""
+
+    obstacle: EndObstacle
+    told: str
+    way_out: str
+    sessions: int | None = None

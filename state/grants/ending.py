@@ -1,0 +1,138 @@
+"""The end of one grant at its target: block the login, end the sessions everywhere, revoke, remove, read that it is so.
+
+Each part is idempotent and is done again until the reading shows it; no answer counts as an end. What is refused in one
+part does not keep another one from being done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from state.errors import EffectRefused, EffectUnknown, ReadFailure
+from state.granting.model import AccessSeen, EndObstacle, EndProof, NotEnded, Residue, ResidueKind, TargetState
+from state.ports.access import CanGrant
+
+WAYS_OUT = {
+    EndObstacle.UNREAD: "Bring the node back or fence it: sessions there may be open",
+    EndObstacle.LOGIN: "Run recovery db prepare again, or: alter role ROLE nologin",
+    EndObstacle.SESSIONS: "Fence the node, or end the process on its host: kill -TERM PID",
+    EndObstacle.STARTING: "Wait a second: it is ended when it is still there in the next look",
+    EndObstacle.RESIDUE: "Look at what it left, and resolve it in that database",
+    EndObstacle.ROLE: "Run recovery db prepare again, or: drop role ROLE",
+}
+RESIDUE_WAYS_OUT = {
+    ResidueKind.PREPARED: "rollback prepared 'GID' or commit prepared 'GID' there, by its owner or a superuser",
+    ResidueKind.CLOSED_DATABASE: "allow connections to it, or drop it",
+    ResidueKind.RIGHT: "revoke it as the one who granted it: set role GRANTOR; revoke all on THAT from ROLE",
+    ResidueKind.PASSED_ON: "revoke it as the one who granted it",
+}
+
+
+class GrantEnd:
+    """One grant that must end. `deadline` is for each reading and each part, seconds."""
+
+    def __init__(self, target: CanGrant, oid: int, role: str, deadline: float = 4.0) -> None:
+        self._target, self._oid, self._role, self._deadline = target, oid, role, deadline
+        self._before: AccessSeen | None = None
+        self.residue: list[Residue] = []
+        """Everything that was found to be left, also what has been resolved since."""
+
+    async def attempt(self) -> EndProof | NotEnded:
+        """Do what is left to do, and read. Never raises for what a target says."""
+        seen = await self._seen()
+        if isinstance(seen, str):
+            await self._target.terminate(self._oid, {}, deadline=self._deadline)
+            return self._not(EndObstacle.UNREAD, seen)
+        role, told = seen.role(self._oid), ""
+        was_gone = role is None and not self.residue
+        if role is not None and (role.can_login or role.state is not TargetState.ENDING):
+            told = await self._tried(self._target.block(self._oid, deadline=self._deadline))
+        failed = await self._target.terminate(self._oid, self._still_starting(seen), deadline=self._deadline)
+        self._before, seen = seen, await self._seen()
+        if isinstance(seen, str):
+            return self._not(EndObstacle.UNREAD, seen)
+        if against := self._open(seen, told, failed):
+            return against
+        if seen.role(self._oid) is not None and (against := await self._cleared()):
+            return against
+        return await self._proven(was_gone)
+
+    async def _cleared(self) -> NotEnded | None:
+        """Hand over what it made, revoke what it had, remove the role; what is against it."""
+        try:
+            left = await self._target.residue(self._oid, self._role, deadline=self._deadline)
+        except ReadFailure as error:
+            return self._not(EndObstacle.UNREAD, error.message)
+        self.residue += [each for each in left if each not in self.residue]
+        databases = {each.database for each in left if each.database != "(cluster)"}
+        failed = await self._target.clear(self._oid, databases, deadline=self._deadline)
+        try:
+            left = await self._target.residue(self._oid, self._role, deadline=self._deadline)
+        except ReadFailure as error:
+            return self._not(EndObstacle.UNREAD, error.message)
+        left = [each for each in left if each.kind is not ResidueKind.RIGHT or each.database != "(cluster)"]
+        told = await self._tried(self._target.finish(self._oid, deadline=self._deadline))
+        if not told:
+            return None
+        if left or failed:
+            return self._left(left, [*failed.values()])
+        return self._not(EndObstacle.ROLE, told)
+
+    def _left(self, left: Sequence[Residue], failed: Sequence[str]) -> NotEnded:
+        told = [f"{each.kind.value} in {each.database}: {each.thing}" for each in left]
+        ways = [RESIDUE_WAYS_OUT[each.kind] for each in left if each.kind in RESIDUE_WAYS_OUT]
+        way_out = (ways[0] if ways else WAYS_OUT[EndObstacle.RESIDUE]).replace("ROLE", self._role)
+        return NotEnded(EndObstacle.RESIDUE, "; ".join([*told, *failed]), way_out, sessions=0)
+
+    async def _proven(self, was_gone: bool) -> EndProof | NotEnded:
+        """Two readings of every node in which nothing of it is there."""
+        first = await self._seen()
+        for seen in (first, await self._seen()):
+            if isinstance(seen, str):
+                return self._not(EndObstacle.UNREAD, seen)
+            if against := self._open(seen, "", {}):
+                return against
+            if seen.role(self._oid) is not None:
+                return self._not(EndObstacle.ROLE, f"role {self._role} is there")
+        assert isinstance(first, AccessSeen), "it was looked at above"
+        return EndProof(first.clock, sorted(first.reapers), tuple(self.residue), was_gone)
+
+    def _open(self, seen: AccessSeen, told: str, failed: object) -> NotEnded | None:
+        """What of it is still open, the worst first."""
+        role, sessions = seen.role(self._oid), seen.sessions.get(self._oid, ())
+        if role is not None and role.can_login:
+            return self._not(EndObstacle.LOGIN, told or f"role {self._role} can log in", len(sessions))
+        if sessions:
+            where = ", ".join(f"{each.node} process {each.pid}" for each in sessions)
+            return self._not(
+                EndObstacle.SESSIONS, f"still open: {where}{f' ({failed})' if failed else ''}", len(sessions)
+            )
+        if seen.unread:
+            return self._not(EndObstacle.UNREAD, "; ".join(seen.unread.values()))
+        if stays := self._still_starting(seen):
+            where = ", ".join(f"{node} process {pid}" for node, pids in stays.items() for pid in pids)
+            return self._not(EndObstacle.STARTING, f"not yet known whose: {where}", 0)
+        return None
+
+    def _still_starting(self, seen: AccessSeen) -> dict[str, list[int]]:
+        """Processes that had not said whose they are in the look before either: one that starts is quicker."""
+        before = self._before.starting if self._before is not None else {}
+        both = {node: sorted({*pids} & {*before.get(node, ())}) for node, pids in seen.starting.items()}
+        return {node: pids for node, pids in both.items() if pids}
+
+    def _not(self, obstacle: EndObstacle, told: str, sessions: int | None = None) -> NotEnded:
+        return NotEnded(obstacle, told, WAYS_OUT[obstacle].replace("ROLE", self._role), sessions)
+
+    async def _seen(self) -> AccessSeen | str:
+        try:
+            return await self._target.seen([self._oid], deadline=self._deadline)
+        except ReadFailure as error:
+            return error.message
+
+    async def _tried(self, part: object) -> str:
+        """Empty when it was done, else what was said."""
+        try:
+            await part  # type: ignore[misc]
+        except (EffectRefused, EffectUnknown) as error:
+            return error.message
+        return ""

@@ -1,0 +1,265 @@
+"""Keeps the grants of an estate: finds them at the targets, keeps their login open, warns, and ends them until proven.
+
+What is live is read from the targets, also grants that this journal does not know. An end is never given up and never
+refused: without a journal it goes on, and is recorded when that is possible again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from state.api.caller import Caller
+from state.api.messages import Accepted
+from state.clock import Clock
+from state.config_files.suggestions import not_found
+from state.errors import EffectRefused, EffectUnknown, JournalUnavailable, ReadFailure, Refused
+from state.granting.model import AccessSeen, EndProof, TargetGrant, TargetState
+from state.granting.scram import VERIFIER, fingerprint
+from state.grants.ending import GrantEnd
+from state.grants.events import (
+    GrantArmed,
+    GrantEnded,
+    GrantEnding,
+    GrantExtended,
+    GrantHeldUp,
+    GrantOpened,
+    GrantOpening,
+    GrantWarned,
+)
+from state.grants.fold import Grant, Grants, TargetLook
+from state.journal.events import Body, Event
+from state.journal.writer import Journal
+from state.policy.authority import ACTING, require_acting, require_role
+from state.ports.access import CanGrant
+from state.ports.outside import Outside
+from state.units import counted, utc
+
+LOOK, IDLE = 1.0, 5.0
+"""Seconds between two looks at a target where a grant is live, and where none is."""
+DEADLINE = 4.0
+WINDOW = 60.0
+"""Seconds for which the login is open at a time: so long it stays open when this engine is gone."""
+REOPEN = 20.0
+"""Seconds of it that may pass until it is opened for another while."""
+WARNINGS = (120, 30)
+"""Seconds before its end at which is warned."""
+UNUSED = 600.0
+"""Seconds after which a grant whose secret nobody took is ended."""
+RETRY, LONGEST_RETRY = 0.5, 30.0
+AGAIN = 1.0
+"""Seconds until a proof that could not be recorded is tried again."""
+EXPIRED, LAPSED = "its time is over", "nobody took its secret within 10 min"
+ENDED_THERE = "it was blocked at the target"
+
+
+class Granting:
+    """What people may ask for besides plans: to take the secret of a grant, and to end it."""
+
+    def __init__(
+        self,
+        outside: Callable[[], Outside],
+        grants: Grants,
+        journal: Journal,
+        actor: str,
+        moved: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._outside, self._grants, self._journal = outside, grants, journal
+        self._actor, self._moved, self._clock = actor, moved, clock
+        self.looks = grants.looks
+        self._reopened: dict[str, float] = {}
+        self._ends: dict[str, asyncio.Task[None]] = {}
+        self._hurry = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Look at each target for as long as the engine lives."""
+        due: dict[str, float] = {}
+        try:
+            while True:
+                now = self._clock.mono()
+                targets = dict(self._outside().access)
+                names = [name for name in targets if due.get(name, 0.0) <= now or self._hurry.is_set()]
+                self._hurry.clear()
+                await asyncio.gather(*(self._look(name, targets[name]) for name in names))
+                for name in names:
+                    due[name] = self._clock.mono() + (LOOK if self._live(name) else IDLE)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK / 2):
+                        await self._hurry.wait()
+        finally:
+            for task in self._ends.values():
+                task.cancel()
+            await asyncio.gather(*self._ends.values(), return_exceptions=True)
+
+    async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:
+        """Open the login with what the caller's own process made of a secret. Raises Refused, NotFound,
+        EffectRefused, EffectUnknown and JournalUnavailable."""
+        require_acting(caller, "taking the secret of a grant")
+        grant = self._known(grant_id)
+        if caller.person.casefold() != grant.person.casefold():
+            raise Refused("grantee", f"{grant.id} is for {grant.person}", "Ask for a grant of your own")
+        if not VERIFIER.fullmatch(verifier):
+            raise Refused("verifier", "this is not a SCRAM-SHA-256 verifier", "recovery access request")
+        if grant.opening or grant.opened or grant.ending_since is not None:
+            raise Refused("secret-once", f"the secret of {grant.id} was taken", "End it and ask for another one")
+        target = self._target(grant)
+        await target.watch(grant.oid, deadline=DEADLINE)
+        seen = await target.seen([grant.oid], deadline=DEADLINE)
+        if grant.oid not in seen.reapers.get(seen.primary, ()):
+            fact = f"no procedure inside {seen.primary} waits for the end of {grant.id}"
+            raise Refused("ender", fact, "Look at that server's log and take it again; recovery access list")
+        made = GrantOpening(grant.id, fingerprint(verifier), f"{grant.id}: {grant.person} takes the secret")
+        await self._journal.append(Event(made, caller.person, caller.session))
+        failed: EffectRefused | EffectUnknown | None = None
+        try:
+            await target.open_login(grant.oid, verifier, window=WINDOW, deadline=DEADLINE)
+        except (EffectRefused, EffectUnknown) as error:
+            failed = error
+        role = (await target.seen([grant.oid], deadline=DEADLINE)).role(grant.oid)
+        if role is None or not role.can_login or role.secret != fingerprint(verifier):
+            await self._begin_end(grant, "its login was not read to be open", self._actor)
+            raise failed or EffectUnknown(f"the login of {grant.id} was not read to be open")
+        told = f"{grant.id}: {grant.role} can log in at {grant.database}"
+        await self._note(GrantOpened(grant.id, told), caller.person)
+        return Accepted("", grant.role)
+
+    async def end(self, caller: Caller, grant_id: str) -> Accepted:
+        """End a grant now. Never refused because of the journal. Raises Refused and NotFound."""
+        grant = self._known(grant_id)
+        if caller.person.casefold() != grant.person.casefold():
+            require_role(caller, (*ACTING, "access-admin"), "ending a grant")
+        require_acting(caller, "ending a grant")
+        await self._begin_end(grant, f"ended by {caller.person}", caller.person)
+        return Accepted("", f"{grant.id} is ending; it is over when that is proven")
+
+    def _known(self, name: str) -> Grant:
+        grant = self._grants.all.get(name)
+        if grant is None or grant.ended is not None:
+            raise not_found("live grant", name, [each.id for each in self._grants.open])
+        return grant
+
+    def _target(self, grant: Grant) -> CanGrant:
+        found = self._outside().access.get(grant.database)
+        if found is None:
+            raise not_found("database with access", grant.database, self._outside().access)
+        return found
+
+    def _live(self, name: str) -> bool:
+        return any(each.database == name for each in self._grants.open)
+
+    async def _look(self, name: str, target: CanGrant) -> None:
+        """Read one target, and do what is due there."""
+        look = self.looks.setdefault(name, TargetLook())
+        mine = [each for each in self._grants.open if each.database == name]
+        try:
+            seen = await target.seen([each.oid for each in mine], deadline=DEADLINE)
+        except ReadFailure as error:
+            look.error = error.message
+            self._grants.unrecorded += 1
+            return
+        look.seen, look.mono, look.error = seen, self._clock.mono(), "; ".join(seen.unread.values())
+        self._grants.unrecorded += 1
+        for role in seen.roles:
+            if role.ours:
+                await self._found(name, role)
+        for grant in [each for each in self._grants.open if each.database == name]:
+            await self._kept(grant, target, seen)
+        self._moved()
+
+    async def _found(self, name: str, role: TargetGrant) -> None:
+        known = self._grants.all.get(role.grant)
+        if known is not None and known.oid == role.oid:
+            return
+        if role.ends is None or (known is not None and known.ended is None):
+            return
+        told = f"{role.grant}: {role.person} may have {role.bundle} at {name} as {role.role} until {utc(role.ends)}"
+        body = GrantArmed(role.grant, name, role.oid, role.role, role.person, role.bundle, role.ticket, role.ends, told)
+        await self._note(body, self._actor)
+
+    async def _kept(self, grant: Grant, target: CanGrant, seen: AccessSeen) -> None:
+        """What is due for one grant now, by the target's clock."""
+        role = seen.role(grant.oid)
+        if grant.ending_since is not None or grant.id in self._ends:
+            self._end(grant, target)
+            return
+        if role is None or role.state is TargetState.ENDING:
+            await self._begin_end(grant, ENDED_THERE, self._actor)
+            return
+        ends = role.ends if role.ends is not None else grant.ends
+        if ends != grant.ends:
+            told = f"{grant.id} ends at {utc(ends)}"
+            await self._note(GrantExtended(grant.id, ends, told), self._actor)
+        left = ends - seen.clock
+        if left <= 0:
+            await self._begin_end(grant, EXPIRED, self._actor)
+            return
+        if role.state is TargetState.ARMED and role.made is not None and seen.clock - role.made > UNUSED:
+            await self._begin_end(grant, LAPSED, self._actor)
+            return
+        for seconds in WARNINGS:
+            if left <= seconds and seconds not in grant.warned:
+                told = f"{grant.id} of {grant.person} at {grant.database} ends in {round(left)} s"
+                await self._note(GrantWarned(grant.id, seconds, told), self._actor)
+        if any(grant.oid not in each for each in seen.reapers.values()):
+            await target.watch(grant.oid, deadline=DEADLINE)
+        now = self._clock.mono()
+        if role.state is TargetState.OPEN and now - self._reopened.get(grant.id, float("-inf")) >= REOPEN:
+            with suppress(
+                EffectRefused, EffectUnknown
+            ):  # the next look tries again; the window bars the door meanwhile
+                await target.keep_open(grant.oid, window=WINDOW, deadline=DEADLINE)
+                self._reopened[grant.id] = now
+
+    async def _begin_end(self, grant: Grant, reason: str, actor: str) -> None:
+        if grant.ending_since is None:
+            told = f"{grant.id} of {grant.person} at {grant.database} is ending: {reason}"
+            await self._note(GrantEnding(grant.id, reason, told), actor)
+        self._end(grant, self._target(grant))
+
+    def _end(self, grant: Grant, target: CanGrant) -> None:
+        """Have it ended, unless that is under way."""
+        task = self._ends.get(grant.id)
+        if task is None or task.done():
+            self._ends[grant.id] = asyncio.create_task(self._until_proven(grant, target), name=f"end {grant.id}")
+
+    async def _until_proven(self, grant: Grant, target: CanGrant) -> None:
+        """Try until it is proven; there is no other way out."""
+        ending, pause = GrantEnd(target, grant.oid, grant.role, DEADLINE), RETRY
+        look = self.looks.setdefault(grant.database, TargetLook())
+        while True:
+            found = await ending.attempt()
+            if isinstance(found, EndProof):
+                break
+            look.held_up[grant.id] = found
+            if found.told != grant.obstacle and pause > RETRY:  # the first look is always too early for some
+                told = f"{grant.id} is not over: {found.told}. {found.way_out}"
+                await self._note(GrantHeldUp(grant.id, found.told, told), self._actor)
+            self._grants.unrecorded += 1
+            self._moved()
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_RETRY)
+        look.held_up.pop(grant.id, None)
+        await self._proven(grant, found)
+
+    async def _proven(self, grant: Grant, proof: EndProof) -> None:
+        """Record the proof, however long that takes."""
+        late = max(0.0, proof.at - grant.ends)
+        left = tuple(f"{each.kind.value} in {each.database}: {each.thing}" for each in proof.residue)
+        told = (
+            f"{grant.id} of {grant.person} at {grant.database} is over: no role, no session at {', '.join(proof.nodes)}"
+        )
+        told += f"; {counted(len(left), 'thing')} left, handed over or revoked" if left else ""
+        body = GrantEnded(grant.id, proof.at, round(late, 3), tuple(proof.nodes), left[:50], told)
+        while not await self._note(body, self._actor):  # noqa: ASYNC110 the journal tells nobody when it is back
+            await asyncio.sleep(AGAIN)
+        self._hurry.set()
+
+    async def _note(self, body: Body, actor: str) -> bool:
+        """Record it, and tell whether that was possible."""
+        try:
+            await self._journal.append(Event(body, actor))
+        except JournalUnavailable:
+            return False
+        return True

@@ -1,0 +1,88 @@
+"""The Access screen: countdowns, what is against an end, the proof, and the secret that is shown once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from state.api.views.access import AccessTargetRow, AccessView, ElevatedRow, GrantRow, GrantSessionRow, GrantState
+from state.granting.scram import VERIFIER
+from tests.screens.fake_engine import stage
+
+SESSION = GrantSessionRow("n2", 4711, "orders", "active", "SELECT", "10.1.0.7")
+
+
+def row(name: str, state: GrantState, lasts: float, **more: object) -> GrantRow:
+    now = time.monotonic()
+    made = GrantRow(
+        id=name, database="orders", role=f"bg_{name[2:].lower()}_ada", person="ada", bundle="read-all", ticket="INC-42",
+        state=state, ends_mono=now + lasts, sessions=(SESSION,), read_mono=now,
+    )  # fmt: skip
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def view(*rows: GrantRow) -> AccessView:
+    others = {"orders/legacy": ElevatedRow("orders", "legacy", "", True, None)}
+    targets = {"orders": AccessTargetRow("orders", time.monotonic(), "", ("read-all",))}
+    return AccessView({each.id: each for each in rows}, others, targets)
+
+
+async def test_live_grants_count_down_and_what_is_not_over_is_red_with_its_way_out() -> None:
+    stuck = row(
+        "G-BBBBBB",
+        GrantState.ENDING,
+        -7,
+        obstacle="still open: n2 process 4711",
+        way_out="On its host: kill -TERM 4711",
+    )
+    async with stage(topics={"access": view(stuck, row("G-AAAAAA", GrantState.OPEN, 754))}) as st:
+        await st.press("6")
+        await st.sees("G-AAAAAA", "open", "12:3", "n2 select", "read-all", "ada")
+        await st.sees("G-BBBBBB", "ENDING", "over", "still open: n2 process 4711", "kill -TERM 4711")
+        await st.sees("legacy", "superuser")
+
+
+async def test_what_ended_shows_its_proof() -> None:
+    ended = row(
+        "G-AAAAAA", GrantState.ENDED, -60, sessions=(), ended_at=1_795_400_000.0, late=1.25, by="its time is over",
+        proof="G-AAAAAA of ada at orders is over: no role, no session at n1, n2",
+        left=("owned in orders: table public.made",),
+    )  # fmt: skip
+    async with stage(topics={"access": view(ended)}) as st:
+        await st.press("6")
+        await st.sees("ended", "+1.2 s", "no role, no session at n1, n2", "table public.made")
+
+
+async def test_a_target_that_is_not_read_makes_nothing_look_live() -> None:
+    blind = replace(row("G-AAAAAA", GrantState.OPEN, 600), read_mono=time.monotonic() - 60)
+    seen = view(blind)
+    seen = replace(
+        seen, targets={"orders": AccessTargetRow("orders", None, "no node that was read accepts writes", ())}
+    )
+    async with stage(topics={"access": seen}) as st:
+        await st.press("6")
+        await st.sees("unknown: its target is not read", "no node that was read accepts writes")
+
+
+async def test_one_key_and_a_yes_end_a_grant() -> None:
+    async with stage(topics={"access": view(row("G-AAAAAA", GrantState.OPEN, 600))}) as st:
+        await st.press("6", "x")
+        await st.sees("End G-AAAAAA", "with 1 session")
+        await st.pilot.pause(0.7)
+        await st.press("y")
+        await st.until(lambda: st.front.acts, "the request")
+        assert st.front.acts == [("end", {"grant": "G-AAAAAA"})]
+
+
+async def test_the_secret_is_made_here_shown_once_and_only_its_verifier_is_sent() -> None:
+    async with stage(topics={"access": view(row("G-AAAAAA", GrantState.ARMED, 600, person="u1"))}) as st:
+        await st.press("6", "t")
+        await st.sees("Take the secret of G-AAAAAA", "bg_aaaaaa_ada")
+        shown = st.text
+        await st.pilot.pause(0.7)
+        await st.press("y")
+        await st.until(lambda: st.front.acts, "the request")
+        name, sent = st.front.acts[0]
+        assert name == "claim"
+        assert VERIFIER.fullmatch(sent["verifier"])
+        assert sent["verifier"] not in shown
