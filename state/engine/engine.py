@@ -159,9 +159,8 @@ class Engine:
         await self._suites.recall(self.history.runs.values(), self._actor)
         await self.comparing.begin()
         self._poller.start()
-        keeping = (self._keeper.prove(), self._keeper.beat(), self._keeper.watch())
-        keeping = (*keeping, self.granting.watch(), *self._audit.watches())
-        lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch())
+        keeping = (self._keeper.prove(), self._keeper.beat(), self._keeper.watch(), *self._audit.watches())
+        lasting = (self.amending.watch(), self._tick(), *keeping, self._reload.watch(), self.granting.watch())
         self._tasks = [asyncio.create_task(each) for each in lasting]
         for run in self.history.open():
             self.executor.start(run, restarted=True)

@@ -31,7 +31,7 @@ from state.grants.events import (
 from state.grants.fold import Grant, Grants, TargetLook
 from state.journal.events import Body, Event
 from state.journal.writer import Journal
-from state.policy.authority import ACTING, require_acting, require_role
+from state.policy.authority import ACTING, require_known, require_role
 from state.ports.access import CanGrant
 from state.ports.outside import Outside
 from state.units import counted, utc
@@ -96,7 +96,7 @@ class Granting:
     async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:
         """Open the login with what the caller's own process made of a secret. Raises Refused, NotFound,
         EffectRefused, EffectUnknown and JournalUnavailable."""
-        require_acting(caller, "taking the secret of a grant")
+        require_known(caller, "taking the secret of a grant")
         grant = self._known(grant_id)
         if caller.person.casefold() != grant.person.casefold():
             raise Refused("grantee", f"{grant.id} is for {grant.person}", "Ask for a grant of your own")
@@ -130,7 +130,7 @@ class Granting:
         grant = self._known(grant_id)
         if caller.person.casefold() != grant.person.casefold():
             require_role(caller, (*ACTING, "access-admin"), "ending a grant")
-        require_acting(caller, "ending a grant")
+        require_known(caller, "ending a grant")
         await self._begin_end(grant, f"ended by {caller.person}", caller.person)
         return Accepted("", f"{grant.id} is ending; it is over when that is proven")
 
