@@ -65,14 +65,6 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
             place, keep = f"{section}/{name}", keeps(section, name)
             made = None if keep else adapter_for(section, name, entry).build(name, entry, context)
             entries[place] = had.entries[place] if made is None else made
-    zones: dict[str, DnsZone] = {}
-    for name, zone in estate.zones.items():
-        made_of = None if keeps("zones", name) else adapter_for("zones", name, zone)
-        acts = getattr(made_of, "acting", None)
-        if made_of is None and name in had.zones:
-            zones[name] = had.zones[name]
-        elif acts is not None:
-            zones[name] = acts(name, zone, context)
     faults = _faults(estate, context, before, had)
     own = Own(estate, context, hosts)
     checks = CheckSources(estate, context, hosts, databases, own.concealed)
@@ -89,11 +81,26 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         integrity=integrity_suites(estate, databases, balancers),
         connections=hosts,
         comparing=EstateComparisons(estate, base),
-        zones=zones,
+        zones=_zones(estate, context, keeps, had),
         signatures=OpenSshSignatures(),
         anchors=_anchors(estate, context, keeps, had),
         access=access_targets(estate, databases, had),
     )
+
+
+def _zones(
+    estate: Estate, context: AdapterContext, keeps: Callable[[str, str], bool], had: Outside
+) -> dict[str, DnsZone]:
+    """The zones in which records can be changed."""
+    zones: dict[str, DnsZone] = {}
+    for name, entry in estate.zones.items():
+        made_of = None if keeps("zones", name) else adapter_for("zones", name, entry)
+        acts = getattr(made_of, "acting", None)
+        if made_of is None and name in had.zones:
+            zones[name] = had.zones[name]
+        elif acts is not None:
+            zones[name] = acts(name, entry, context)
+    return zones
 
 
 def _anchors(

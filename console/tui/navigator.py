@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from console.client.engine_client import EngineClient
 from console.tui.actions.registry import action_of
 from console.tui.glyphs import FAIL
+from console.tui.parts.proving import prove, proving
 from console.tui.screens.base import MainScreen
 from console.tui.session import ChainCheck, Check, Navigation, Over, Recent, Session, Then, still_open
 from console.tui.text import begun, cell
 from state.api.messages import Accepted
-from state.api.views.header import HeaderView
 from state.errors import RecoveryError
-from state.health import Health
-from state.units import utc
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -202,23 +200,12 @@ class Navigator(Navigation):
         self._app.run_worker(self._verify(), group="verify", exclusive=True, exit_on_error=False)
 
     async def _verify(self) -> None:
-        header = self._session.store.view(HeaderView)
-        count = f"{header.journal_seq} entries" if header is not None else "every entry"
-        self._verified(f"verifying {count} from the first on …", None)
-        try:
-            proof = await self._client.journal_verify()
-        except RecoveryError as failed:
-            self._verified(f"not verified: {failed}", Health.UNKNOWN)
-            return
-        at = utc(self._session.store.wall)
-        if proof.problem:
-            self._verified(f"THE CHAIN IS BROKEN ({at}): {proof.problem}", Health.FAIL)
-        else:
-            self._verified(f"the chain is valid: {proof.entries} entries verified at {at}", Health.PASS)
+        self._verified(proving(self._session))
+        self._verified(await prove(self._client, self._session))
 
-    def _verified(self, message: str, health: Health | None) -> None:
-        self._recent.chain_check = ChainCheck(message, health)
-        self.say(message)
+    def _verified(self, check: ChainCheck) -> None:
+        self._recent.chain_check = check
+        self.say(check.message)
         if self.front is not None:
             self.front.tick()
 

@@ -30,7 +30,7 @@ REVIEW_WITHIN = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class Consent:
     """One approval: by whom, with which key, the statement that was signed, and when."""
 
     person: str
@@ -51,7 +51,7 @@ class Request:
     at: float
     mono: float
     seqs: list[int]
-    grants: dict[str, Grant] = field(default_factory=dict)
+    consents: dict[str, Consent] = field(default_factory=dict)
     over: ApprovalState | None = None
     said: str = ""
     run: str = ""
@@ -74,8 +74,8 @@ class Request:
             return None
         if self.counting_until is not None:
             return self.counting_until if now_mono < self.counting_until else self.counting_until + use
-        if len(self.grants) >= self.asked.needed:
-            return max(grant.mono for grant in self.grants.values()) + use
+        if len(self.consents) >= self.asked.needed:
+            return max(consent.mono for consent in self.consents.values()) + use
         return self.mono + self.asked.limits[0]
 
     def state(self, now_mono: float) -> ApprovalState:
@@ -87,7 +87,7 @@ class Request:
             return ApprovalState.LAPSED
         if self.counting_until is not None:
             return ApprovalState.COUNTING if now_mono < self.counting_until else ApprovalState.ALONE
-        return ApprovalState.APPROVED if len(self.grants) >= self.asked.needed else ApprovalState.OPEN
+        return ApprovalState.APPROVED if len(self.consents) >= self.asked.needed else ApprovalState.OPEN
 
     def review_due(self) -> float | None:
         """By when (epoch seconds) what was done alone must be reviewed; None where nothing is due."""
@@ -147,7 +147,7 @@ class Approvals:
 
     def _given(self, request: Request, recorded: Recorded, body: ApprovalGiven) -> None:
         words = body.person, body.key, body.fingerprint, body.statement, body.signature
-        request.grants[body.person] = Grant(*words, recorded.at, self._setting.mono(recorded))
+        request.consents[body.person] = Consent(*words, recorded.at, self._setting.mono(recorded))
 
     def _ended(self, request: Request, recorded: Recorded, body: Any) -> None:
         request.over = request.over or _ENDS[type(body)]

@@ -31,19 +31,19 @@ def state_of(request: Request, now_mono: float, digest: str) -> ApprovalState:
 
 def may_approve(request: Request, estate: Estate, wall: float) -> tuple[str, ...]:
     """Who can still approve it."""
-    return who_may_approve(estate, request.asked.approved_by, request.requester, tuple(request.grants), wall)
+    return who_may_approve(estate, request.asked.approved_by, request.requester, tuple(request.consents), wall)
 
 
 def flags(request: Request, estate: Estate) -> str:
     """Keys of its approvals that are revoked since: what they have approved stays proven, and is looked at again."""
     found = []
-    for grant in request.grants.values():
+    for consent in request.consents.values():
         try:
-            owner = owner_of(estate, parse_signature(grant.signature).blob)
+            owner = owner_of(estate, parse_signature(consent.signature).blob)
         except NoSignature:
             owner = None
         if owner is None:
-            found.append(f"the key {grant.key} of {grant.person} is no longer in the estate")
+            found.append(f"the key {consent.key} of {consent.person} is no longer in the estate")
         elif owner.key.revoked:
-            found.append(f"the key {grant.key} of {grant.person} was revoked: {owner.key.revoked}")
+            found.append(f"the key {consent.key} of {consent.person} was revoked: {owner.key.revoked}")
     return "; ".join(found)

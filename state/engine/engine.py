@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import replace
 from typing import Any
 
 from state.api.caller import Caller, Identified, KernelAccount
@@ -26,6 +25,7 @@ from state.engine.deciding import Deciding
 from state.engine.events import EngineStarted, EngineStopped
 from state.engine.keeper import Keeper
 from state.engine.life import GAP
+from state.engine.noticing import Noticing
 from state.engine.poller import Poller
 from state.engine.refusals import Refusals
 from state.engine.reload import Pending, Reload
@@ -60,7 +60,7 @@ from state.runs.fault_points import Reach, ignore_point
 from state.runs.fold import RunHistory
 from state.runs.leases import Leases
 from state.runs.stops import Stops
-from state.verdicts.judge import Judge
+from state.verdicts.judge import Judge, Judgement
 from state.views.journal import chain_proof, journal_row
 from state.views.runbooks import view_of
 from state.views.trends import observe_trends
@@ -106,10 +106,9 @@ class Engine:
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
         self.folds = Folds(tuple(parts("projections")), setting)
         self.history = self.folds.of(RunHistory)
-        self._noticed, self._defect = list[tuple[float, Event]](), ""
         self.journal = Journal(store, Sealer(node, self.boot), clock)
         self.journal.on_recorded = self._recorded
-        self._judgement = lambda: judge.at(clock.mono())
+        self._noticing = Noticing(self.folds, self.journal, clock)
         self._planner = Planner(estate, outside, library, self.history, self._judgement)
         leases = Leases(self.history, self.journal, clock)
         self._suites = Suites(lambda: (self.estate, self.outside), self.world, clock, self.journal.append)
@@ -126,14 +125,13 @@ class Engine:
         self.controls = RunControls(self.history, self.journal, self.executor, self._stops)
         self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
         self.comparing = Comparing(*now, self.folds.of(Comparisons), self.journal, self._actor, self._move)
+        self.granting = Granting(now[1], self.folds.of(Grants), self.journal, self._actor, self._move, clock)
         self.releases = Recording(now[0], self.folds.of(Ledger), self.journal)
-        told = (self.journal, self._actor, self._move)
-        self.granting = Granting(now[1], self.folds.of(Grants), *told, clock)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._restoring = Restoring(store, self.journal, self.folds, self._fold)
         self._archive = Archive(store, setting)
-        keeper = (store, self.journal, self._restoring)
-        self._keeper = Keeper(*keeper, note=self._note, checked=self._topics.checked, moved=self._move)
+        told = (self._note, self._topics.checked, self._move)
+        self._keeper = Keeper(store, self.journal, self._restoring, *told)
         self._refusals = Refusals(self._note, clock)
         self._retaining = Retaining(store, self.journal, self.folds, clock, self.boot, self._keeper.whole)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
@@ -143,8 +141,7 @@ class Engine:
             after=self.approvals.enforce,
         )  # fmt: skip
         self._version, self._content, self._moved, self.ended = 0, 0, asyncio.Event(), asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self.lag, self._ticked, self._woken = 0.0, clock.mono(), clock.mono()
+        self.lag, self._ticked, self._woken, self._tasks = 0.0, clock.mono(), clock.mono(), list[asyncio.Task[None]]()
 
     async def start(self) -> None:
         """Fold the journal, record the start, read the world, continue the runs that had not ended."""
@@ -284,6 +281,9 @@ class Engine:
         """The same, asked for by the service manager. Raises RecoveryError."""
         return await self._reload.take(self._actor, "")
 
+    def _judgement(self) -> Judgement:
+        return self._judge.at(self.clock.mono())
+
     def _build(self, spec: ChangeSpec) -> Change:
         return self._planner.build(spec)  # of the setup in force, also in runs that began under a former one
 
@@ -363,33 +363,12 @@ class Engine:
             self.lag = max(0.0, now - last - TICK)
             self._void_after_gap(now)
             last = self._ticked = now
-            self._noticed += [(now, event) for event in self._notice(now)]
-            await self._record_noticed()
+            await self._noticing.tick(now)
             await self._stops.record()
             await self._refusals.record()
             self._content += 1
             if self.history.moving or now - self._woken >= TELEMETRY or self.folds.urgent:
                 self._move()
-
-    def _notice(self, now: float) -> list[Event]:
-        """What was detected. A defect there ends neither the clock of the engine nor its journal: it is logged."""
-        try:
-            return self.folds.notice(now)
-        except Exception as error:  # noqa: BLE001 boundary: the next reading may be one that it can judge
-            if self._defect != (message := f"judging failed: {type(error).__name__}: {error}"):
-                asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
-            self._defect = message
-            return []
-
-    async def _record_noticed(self) -> None:
-        """Record what was detected; what cannot be recorded now is retried on the next tick."""
-        while self._noticed:
-            noticed, event = self._noticed[0]
-            try:
-                await self.journal.append(replace(event, body=event.body.later(self.clock.mono() - noticed)))
-            except JournalUnavailable:
-                return
-            self._noticed.pop(0)
 
     def _void_after_gap(self, now: float) -> None:
         """After a suspension of this process, plans shown before it are void: their readings are from before."""

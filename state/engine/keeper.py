@@ -44,7 +44,6 @@ class Keeper:
         store: JournalStore,
         journal: Journal,
         restoring: Restoring,
-        *,
         note: Callable[[Said], Awaitable[None]],
         checked: Callable[[int, int, int], None],
         moved: Callable[[], None],

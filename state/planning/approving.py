@@ -323,7 +323,7 @@ class Approving:
         if mine and caller is not None and not {caller.uid, caller.login_uid}.isdisjoint(request.asked.uids):
             fact = f"{request.name} was asked for by the account with which {approver} calls now"
             raise Refused("second-person", fact, "Decide from an account of your own", self._others(request))
-        if any(same_human(estate, approver, each) for each in request.grants):
+        if any(same_human(estate, approver, each) for each in request.consents):
             raise Refused("second-person", f"{approver} has approved {request.name} already", "Somebody else decides",
                           self._others(request))  # fmt: skip
         entry = estate.people.get(approver)

@@ -62,8 +62,8 @@ class ApprovalStanding:
     def used(self, request: Request | None, run: str, person: str, session: str) -> Iterator[Event]:
         """The entry that uses a request up, for the same durable commit as the beginning of its run."""
         if request is not None:
-            alone = len(request.grants) < request.asked.needed
-            how = f"alone: {request.alone_reason}" if alone else f"approved by {', '.join(request.grants)}"
+            alone = len(request.consents) < request.asked.needed
+            how = f"alone: {request.alone_reason}" if alone else f"approved by {', '.join(request.consents)}"
             body = ApprovalUsed(request.name, run, alone, f"{request.name}: {person} began {run}, {how}")
             yield Event(body, person, session)
 
@@ -104,25 +104,25 @@ class ApprovalStanding:
             return
         request = self.found(person, fingerprint)
         yield self._approval(person, request, ruling, grade)
-        if ruling.present and request is not None and request.grants:
+        if ruling.present and request is not None and request.consents:
             yield self._presence(request)
 
     def watchers(self, person: str, fingerprint: str, ruling: Ruling) -> tuple[str, ...]:
         """Who has approved a plan and must be attached while it is confirmed, one of them; nobody by most rules."""
         request = self.found(person, fingerprint) if ruling.present else None
-        return tuple(request.grants) if request is not None else ()
+        return tuple(request.consents) if request is not None else ()
 
     def require_present(self, run: str) -> None:
         """Refuse to carry on a run whose approver must be there and is not."""
         request = self.approvals.of_run(run)
-        if request is not None and request.asked.present and request.grants:
+        if request is not None and request.asked.present and request.consents:
             rule = self._presence(request)
             if not rule.passed:
                 raise Refused.because(rule.refusal)
 
     def _presence(self, request: Request) -> Rule:
-        names = " or ".join(request.grants)
-        here = any(same_human(self._estate(), person, each) for person in request.grants for each in self._present())
+        names = " or ".join(request.consents)
+        here = any(same_human(self._estate(), person, each) for person in request.consents for each in self._present())
         if here:
             return Rule("present", True, f"{names}, who approved it, is attached")
         fact = f"{names}, who approved it, is not attached to this engine: input is frozen"
@@ -141,7 +141,7 @@ class ApprovalStanding:
         name, state = request.name, self.state(request)
         left = clock((request.until(self._clock.mono()) or 0.0) - self._clock.mono())
         if state is ApprovalState.OPEN:
-            missing = counted(ruling.approvers - len(request.grants), "more approval")
+            missing = counted(ruling.approvers - len(request.consents), "more approval")
             way_out = f"They approve with the key A, or: recovery approve {name}"
             fact = f"{asked}: {name} waits for {missing}, {left} left"
             return Rule("approval-open", False, fact, way_out, ", ".join(self.may_approve(request)))
@@ -162,4 +162,4 @@ class ApprovalStanding:
         if self.state(request) is ApprovalState.ALONE:
             fact = f"{request.alone_by} goes on alone ({name}): {request.alone_reason}; {left} left"
             return Rule("approval", True, fact)
-        return Rule("approval", True, f"{', '.join(request.grants)} approved {name}; {left} left to carry it out")
+        return Rule("approval", True, f"{', '.join(request.consents)} approved {name}; {left} left to carry it out")

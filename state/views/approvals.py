@@ -44,7 +44,7 @@ def _row(request: Request, context: ViewContext, people: Collection[str]) -> App
         reason=asked.reason,
         change=asked.change,
         needed=asked.needed,
-        given=tuple(request.grants),
+        given=tuple(request.consents),
         may=may,
         told=_told(may, people, estate),
         present=asked.present,
