@@ -22,15 +22,15 @@ class AuthorityRule(Entry):
     """One rule of the table; the first one that fits a plan decides. Conditions that are left out fit everything.
 
     `risk` is the class as it is found from live facts: a plan that may lose more than the RPO, or of which nobody can
-    say what it loses, counts as B3. `incident`: while an RTO clock runs. `tier`: a service of this tier or a more
-    important one is touched. `reversible`: every change of it has a way back. `rto_left`: less than this is left of an
+    say what it loses, counts as B3 or more. `incident`: while an RTO clock runs. `tier`: a service of this tier or more
+    important is touched. `reversible`: every change of it has a way back. `rto_left`: less than this is left of an
     RTO clock. Then: `roles` may start it, with `approvers` other people, each with one of `approved_by`. `present`: one
     who approved must be attached to the engine while it is confirmed and carried on. `automation`: pipelines may start
     it too. An approval is to be given within `decide_within` and used within `use_within`; `alone` are the roles that
     may go on without it, with a reason, a countdown that everybody sees, and a review afterwards.
     """
 
-    risk: tuple[Literal["B1", "B2", "B3"], ...] = ()
+    risk: tuple[Literal["B1", "B2", "B3", "B4"], ...] = ()
     environment: tuple[Literal["production", "staging", "lab", "drill"], ...] = ()
     incident: bool | None = None
     loss: tuple[LossGrade, ...] = ()

@@ -39,7 +39,7 @@ class WindowEntry(Entry):
     zone: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}$")]
     duration: Annotated[Seconds, Field(le=LONGEST)] | None = None
     services: tuple[ServiceName, ...] = ()
-    from_risk: Literal["B1", "B2", "B3"] = "B2"
+    from_risk: Literal["B1", "B2", "B3", "B4"] = "B2"
     _times: CalendarTimes | None = PrivateAttr(default=None)
 
     @property

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from state.api.caller import Caller
 from state.api.messages import Accepted
+from state.changes.model import Risk
 from state.clock import Clock
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown, JournalUnavailable, ReadFailure, Refused
@@ -34,6 +35,7 @@ from state.journal.writer import Journal
 from state.policy.authority import ACTING, require_known, require_role
 from state.ports.access import CanGrant
 from state.ports.outside import Outside
+from state.runs.witness import Witness
 from state.units import counted, utc
 
 LOOK, IDLE = 1.0, 5.0
@@ -65,8 +67,9 @@ class Granting:
         actor: str,
         moved: Callable[[], None],
         clock: Clock,
+        witness: Witness,
     ) -> None:
-        self._outside, self._grants, self._journal = outside, grants, journal
+        self._outside, self._grants, self._journal, self._witness = outside, grants, journal, witness
         self._actor, self._moved, self._clock = actor, moved, clock
         self.looks = grants.looks
         self._reopened: dict[str, float] = {}
@@ -112,6 +115,9 @@ class Granting:
             raise Refused("ender", fact, "Look at that server's log and take it again; recovery access list")
         made = GrantOpening(grant.id, fingerprint(verifier), f"{grant.id}: {grant.person} takes the secret")
         await self._journal.append(Event(made, caller.person, caller.session))
+        if unseen := await self._witness.before(Risk.B4):
+            await self._begin_end(grant, "its opening has no witness", self._actor)
+            raise Refused("anchors", unseen, "recovery journal anchors; bring a place back, then ask again")
         failed: EffectRefused | EffectUnknown | None = None
         try:
             await target.open_login(grant.oid, verifier, window=WINDOW, deadline=DEADLINE)
@@ -123,6 +129,7 @@ class Granting:
             raise failed or EffectUnknown(f"the login of {grant.id} was not read to be open")
         told = f"{grant.id}: {grant.role} can log in at {grant.database}"
         await self._note(GrantOpened(grant.id, told), caller.person)
+        self._witness.after(Risk.B4)
         return Accepted("", grant.role)
 
     async def end(self, caller: Caller, grant_id: str) -> Accepted:
@@ -254,6 +261,7 @@ class Granting:
         body = GrantEnded(grant.id, proof.at, round(late, 3), tuple(proof.nodes), left[:50], told)
         while not await self._note(body, self._actor):  # noqa: ASYNC110 the journal tells nobody when it is back
             await asyncio.sleep(AGAIN)
+        self._witness.after(Risk.B4)
         self._hurry.set()
 
     async def _note(self, body: Body, actor: str) -> bool:

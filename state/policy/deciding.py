@@ -13,7 +13,6 @@ from state.units import clock, megabytes
 
 DEFAULT = "default"
 """The name of what decides where the estate has no rule that fits."""
-RISKS = (Risk.B0, Risk.B1, Risk.B2, Risk.B3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class Grade:
 
     @property
     def counts_as(self) -> Risk:
-        """The class for authority: what may lose too much, or nobody knows how much, counts as the highest."""
+        """The class for authority: what may lose too much, or nobody knows how much, counts as B3 at least."""
         lossy = self.loss_grade in ("above-rpo", "unknown")
-        return Risk.B3 if lossy and self.risk is not Risk.B0 else self.risk
+        return max(self.risk, Risk.B3) if lossy and self.risk is not Risk.B0 else self.risk
 
     @property
     def words(self) -> str:

@@ -63,7 +63,7 @@ async def test_approvals_survive_a_restart_and_are_used_once() -> None:
         name, _ = await asked(lab)
         await approve(lab, name)
     async with small(estate=estate(), balancer=lab.balancer, store=lab.store) as again:
-        assert again.engine.folds.of(Approvals).requests[name].grants["ben"].key == "ben"
+        assert again.engine.folds.of(Approvals).requests[name].consents["ben"].key == "ben"
         accepted = await again.submit(await again.preview(flip("green"), ADA), ADA)
         assert await again.ended(accepted.run) == "done"
     async with small(estate=estate(), balancer=lab.balancer, store=lab.store) as third:
