@@ -24,7 +24,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BOUNDARIES = {
     "adapters/api_server/answers.py",
     "console/cli/__init__.py",
-    "state/engine/engine.py",
+    "state/engine/noticing.py",
     "state/engine/poller.py",
     "state/engine/reload.py",
     "state/engine/suites.py",
