@@ -11,6 +11,7 @@ import aiohttp
 import asyncpg
 
 from adapters.lab.errors import LabError
+from adapters.lab.powers import ACTING, grants_sql
 from adapters.lab.topology import SCHEMA_VERSION, Credentials, Node, Topology
 
 SQL_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -167,9 +168,10 @@ class Cluster:
         """Create the roles and tables on the primary. Raises one of SQL_ERRORS."""
         connection = await self.connect(self._topology.nodes[name])
         try:
-            for role, password in (("recovery", self._credentials.recovery), ("shop", self._credentials.shop)):
+            for role in ("recovery", ACTING, "shop"):
                 known = await connection.fetchval("select true from pg_roles where rolname = $1", role)
                 verb = "alter" if known else "create"
+                password = getattr(self._credentials, role)
                 literal = await connection.fetchval("select quote_literal($1::text)", password)
                 await connection.execute(f"{verb} role {role} login password {literal}")
             await connection.execute("grant pg_monitor to recovery")
@@ -180,6 +182,7 @@ class Cluster:
                 )
             await self._inspectable(connection)
             await connection.execute(SCHEMA)
+            await connection.execute(grants_sql(connection.get_server_version().major))
             await connection.execute(
                 "insert into schema_migrations (version) values ($1) on conflict do nothing", SCHEMA_VERSION
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from adapters.lab.files import write_private
+from adapters.lab.powers import ACTING, SECOND
 from adapters.lab.process.children import python
 from adapters.lab.render import CONFIG, zone_records
 from adapters.lab.topology import (
@@ -39,8 +40,9 @@ NODE_ACTS = ("fence", "rejoin", "rebuild")
 """What the estate can do at the host of a node."""
 
 
-def estate(topology: Topology, present: set[str], control: Path) -> Tree:
-    """The estate as plain data, in the shape of `config/recovery.yaml`. Only what is present appears."""
+def estate(topology: Topology, present: set[str], control: Path, second: Tree | None = None) -> Tree:
+    """The estate as plain data, in the shape of `config/recovery.yaml`. Only what is present appears. With a `second`
+    person nobody hands out power alone."""
     monitors = _monitors(topology, present)
     tree: Tree = {
         "estate": "lab",
@@ -51,7 +53,8 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
                 "title": "You",
                 "accounts": [pwd.getpwuid(os.geteuid()).pw_name],
                 "roles": ["commander", "responder"],
-            }
+            },
+            **({SECOND: second} if second else {}),
         },
         "services": _services(present, monitors) if {"apps", "haproxy"} <= present else {},
         "databases": _databases(topology, managed="patroni" in present) if "postgres" in present else {},
@@ -64,7 +67,11 @@ def estate(topology: Topology, present: set[str], control: Path) -> Tree:
         "monitors": monitors,
         "polling": {"every": "1s", "deadline": "900ms", "stale_after": "3s"},
         "runbooks": [str(CONFIG / "runbooks")],
-        "policies": {"confirm": {"arm": "500ms", "plan_expires": "2m"}, "second_person": []},
+        "policies": {
+            "confirm": {"arm": "500ms", "plan_expires": "2m"},
+            "second_person": [],
+            **({"authority": {"power": {"risk": ["B4"], "approvers": 1}}} if second else {}),
+        },
         "faults": {"kind": "lab", "control": str(control)},
     }
     return tree
@@ -127,6 +134,7 @@ def _database(topology: Topology, nodes: Mapping[str, Node], scope: str, *, mana
         "user": "recovery",
         "password": {"file": "secrets/postgres"},
         "tls": "loopback",
+        **({"act_user": ACTING, "act_password": {"file": "secrets/ops"}, "access": {}} if led else {}),
         "frontends": {"pg_rw": "primary", "pg_ro": "standby"} if led else {},
         "nodes": {
             name: {
@@ -243,6 +251,7 @@ def write_secrets(directory: Path, credentials: Credentials) -> dict[str, Path]:
     """The files that the estate names, and the superuser's password for tests."""
     values = {
         "postgres": credentials.recovery,
+        ACTING: credentials.ops,
         "patroni": credentials.api,
         "tsig": credentials.tsig,
         "superuser": credentials.superuser,

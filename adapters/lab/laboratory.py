@@ -21,6 +21,7 @@ from adapters.lab.files import write_private
 from adapters.lab.links.wiring import Wiring
 from adapters.lab.nodes import NodeActs
 from adapters.lab.options import LabOptions
+from adapters.lab.powers import second_person
 from adapters.lab.process import binaries
 from adapters.lab.process.children import Children
 from adapters.lab.progress import Reporter
@@ -98,7 +99,8 @@ class Laboratory:
         )
         self._secrets = write_secrets(self._directory, credentials)
         render.write_all(bench)
-        write_estate(self._directory, estate(topology, present, self.control_path))
+        second = second_person(self._directory)
+        write_estate(self._directory, estate(topology, present, self.control_path, second))
         return bench
 
     async def run(self) -> int:

@@ -192,6 +192,7 @@ class Credentials:
     replication: str
     rewind: str
     recovery: str
+    ops: str
     shop: str
     api: str
     tsig: str
@@ -199,6 +200,6 @@ class Credentials:
 
 def make_credentials() -> Credentials:
     """Random passwords (URL-safe) and a TSIG key (base64, as BIND expects)."""
-    superuser, replication, rewind, recovery, shop, api = (secrets.token_urlsafe(18) for _ in range(6))
+    superuser, replication, rewind, recovery, ops, shop, api = (secrets.token_urlsafe(18) for _ in range(7))
     tsig = base64.b64encode(secrets.token_bytes(32)).decode()
-    return Credentials(superuser, replication, rewind, recovery, shop, api, tsig)
+    return Credentials(superuser, replication, rewind, recovery, ops, shop, api, tsig)
