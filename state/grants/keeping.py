@@ -38,7 +38,7 @@ from state.ports.outside import Outside
 from state.runs.witness import Witness
 from state.units import counted, utc
 
-LOOK, IDLE = 1.0, 5.0
+LOOK, IDLE = 1.0, 2.0
 """Seconds between two looks at a target where a grant is live, and where none is."""
 DEADLINE = 4.0
 WINDOW = 60.0

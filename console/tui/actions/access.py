@@ -28,7 +28,7 @@ class AskForAccess(Effect):
         names = _databases(ctx)
         params = (
             Param("database", "database", names[0], names, True),
-            Param("bundle", "bundle", "read-all", BUNDLES, True),
+            Param("bundle", "choice", "read-all", BUNDLES, True, title="which rights"),
             Param("minutes", "number", "30", (), True, title="1 to 240"),
             Param("ticket", "text", "", (), True, title="the incident or change it is for"),
             Param("reason", "text", "", (), True, title="why, 10 characters or more"),

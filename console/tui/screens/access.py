@@ -134,7 +134,8 @@ class AccessScreen(MainScreen):
             yield fact("secret", f"t takes it, once, for {row.person}")
         if row.proof and row.ended_at is not None:
             yield fact("proof", row.proof, OK)
-            yield fact("at", f"{utc_date(row.ended_at)}, {row.late:.1f} s after its time")
+            late = f", {row.late:.1f} s after its time" if row.late else ""
+            yield fact("at", f"{utc_date(row.ended_at)}{late}")
         for thing in row.left:
             yield fact("left", thing)
         if row.by:
