@@ -268,5 +268,13 @@ class Store:
 
     @property
     def observer(self) -> bool:
-        """Whether the engine lets this person act."""
-        return self.hello is None or not self.hello.may_act
+        """Whether the engine lets this person start nothing."""
+        return bool(self.barred)
+
+    @property
+    def barred(self) -> str:
+        """Why this person can start nothing, as the engine says it, and what to do; empty for who may act."""
+        if self.hello is None:
+            return "the engine is not connected"
+        why = self.hello.barred
+        return "" if why is None else f"{why.fact}. {why.way_out}"

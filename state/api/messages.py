@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-API_VERSION = 2
+from state.errors import Refusal
+
+API_VERSION = 3
 """Consoles refuse an engine of another version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The engine's first answer to a console: version, estate, the caller as the kernel reports it, and its rights."""
+    """The engine's first answer to a console: version, estate, the caller as the kernel reports it, and its rights.
+
+    `barred` is why this caller can start nothing, as each request would be refused.
+    """
 
     version: int
     estate: str
     environment: str
     person: str
     roles: tuple[str, ...]
-    may_act: bool
+    barred: Refusal | None
     engine_pid: int
     mono: float
     wall: float
+
+    @property
+    def may_act(self) -> bool:
+        """Whether this caller can start anything."""
+        return self.barred is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ from state.journal.store import JournalStore
 from state.journal.writer import Journal
 from state.planning.library import Library
 from state.planning.planner import Planner
+from state.planning.standing import barred
 from state.policy.authority import ACTING, require_role
 from state.policy.identity import identify
 from state.ports.keys import SealKeys
@@ -186,14 +187,13 @@ class Engine:
 
     def hello(self, caller: Caller) -> Hello:
         """Who the caller is, and this engine's version and clocks."""
-        acts = not caller.read_only and not set(ACTING).isdisjoint(caller.roles)
         return Hello(
             version=API_VERSION,
             estate=self.estate.estate,
             environment=self.estate.environment,
             person=caller.person or caller.account,
             roles=("observer",) if caller.read_only else caller.roles or ("observer",),
-            may_act=acts,
+            barred=barred(caller, self.estate.policies),
             engine_pid=self.pid,
             mono=self.clock.mono(),
             wall=self.clock.wall(),

@@ -11,10 +11,10 @@ from state.approvals.events import ApprovalUsed
 from state.approvals.fold import Approvals, Request
 from state.approvals.judging import PolicyNow, may_approve, state_of
 from state.clock import Clock
-from state.errors import Refused
+from state.errors import Refusal, Refused
 from state.estate.model import Estate, Policies
 from state.journal.events import Event
-from state.policy.authority import ACTING, require_role
+from state.policy.authority import ROLES_BY_RISK, require_role
 from state.policy.deciding import DEFAULT, Grade, Ruling
 from state.policy.people import same_human, who_may_approve
 from state.policy.rules import judged, with_names
@@ -26,10 +26,20 @@ NONE_CAN = (
 
 
 def starters(policies: Policies) -> tuple[str, ...]:
-    """The roles that may plan at all: those that act, and whoever a rule lets start something."""
+    """The roles that may plan at all: those that some class of change needs, and whoever a rule lets start something."""
+    classes = (role for roles in ROLES_BY_RISK.values() for role in roles)
     named = (role for rule in policies.authority.values() for role in rule.roles)
     automation = ("pipeline",) if any(rule.automation for rule in policies.authority.values()) else ()
-    return tuple(dict.fromkeys((*ACTING, *named, *automation)))
+    return tuple(dict.fromkeys((*classes, *named, *automation)))
+
+
+def barred(caller: Caller, policies: Policies) -> Refusal | None:
+    """Why a caller can start nothing at all, as each request would be refused; None for who can."""
+    try:
+        require_role(caller, starters(policies), "acting")
+    except Refused as error:
+        return error.refusal
+    return None
 
 
 def require_starter(caller: Caller, ruling: Ruling, grade: Grade) -> None:

@@ -33,6 +33,8 @@ CONFIRM_BY_RISK: dict[Risk, Confirm] = {
 }
 """How a plan of a class is confirmed."""
 
+ASK = "Ask a person who has the role; the key W shows who is here"
+
 
 def require_known(caller: Caller, doing: str) -> None:
     """Refuse observers by socket, and accounts of which it is not clear who acts."""
@@ -52,7 +54,7 @@ def require_role(caller: Caller, allowed: Collection[str], doing: str) -> None:
     if not set(caller.roles) & set(allowed):
         who = " or ".join(dict.fromkeys(allowed))
         fact = f"{caller.person} has the role {', '.join(caller.roles) or 'none'}; {doing} needs {who}"
-        raise Refused("role", fact, "Ask a person who has the role", who)
+        raise Refused("role", fact, ASK, who)
 
 
 def require_override(caller: Caller, rules: tuple[str, ...]) -> None:

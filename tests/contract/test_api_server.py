@@ -68,10 +68,10 @@ async def test_the_kernel_says_who_calls(desk: Desk, sockets: Sockets) -> None:
     status, answer, headers = await ask(sockets.engine, "GET", "/v1/hello", headers={"X-User": "root"})
     assert status == 200
     assert headers["Recovery-Version"] == str(API_VERSION)
-    assert answer["value"][:6] == [API_VERSION, "shop", "lab", "u1", ["commander"], True]
+    assert answer["value"][:6] == [API_VERSION, "shop", "lab", "u1", ["commander"], None]
     assert desk.calls[0][1].session == f"pid:{os.getpid()}"
     _, answer, _ = await ask(sockets.observe, "GET", "/v1/hello")
-    assert answer["value"][5] is False
+    assert answer["value"][5][0] == "observer"
 
 
 CALL = (

@@ -32,7 +32,8 @@ from state.api.releases import ReleaseRecord
 from state.api.requests import ControlRequest, PlanRequest, Submission
 from state.api.views.journal import JournalRow
 from state.engine.attached import Attached
-from state.errors import RecoveryError, Refused
+from state.errors import RecoveryError, Refusal, Refused
+from state.policy.authority import ASK
 from tests.screens.fake_views import LATE, SCENES
 from tests.support.cards import card
 from tests.support.empty_views import empty_view
@@ -147,9 +148,10 @@ class FakeFront:
 
     def hello(self, caller: Caller) -> Hello:
         roles = ("commander", "responder") if self.may_act else ("observer",)
+        barred = None if self.may_act else Refusal("role", "u1 has the role observer; acting needs responder", ASK)
         environment = self.views["header"].environment
         return Hello(
-            API_VERSION, "eu-shop", environment, "u1", roles, self.may_act, os.getpid(), self.mono(), time.time()
+            API_VERSION, "eu-shop", environment, "u1", roles, barred, os.getpid(), self.mono(), time.time()
         )
 
     def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:

@@ -16,7 +16,7 @@ from state.api.wire import Differ
 
 MONO = 50_000.0
 WALL = 1_795_417_392.0
-HELLO = Hello(API_VERSION, "eu-shop", "lab", "u1", ("commander", "responder"), True, 4711, MONO, WALL)
+HELLO = Hello(API_VERSION, "eu-shop", "lab", "u1", ("commander", "responder"), None, 4711, MONO, WALL)
 
 
 def lines(views: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -84,9 +84,9 @@ async def test_rows_on_which_an_action_does_nothing_say_why() -> None:
 async def test_an_observer_reads_why_no_action_works() -> None:
     async with stage(may_act=False) as st:
         await st.press("9", "ctrl+p", *"weight")
-        await st.sees("weight", "not now: observers cannot act")
+        await st.sees("weight", "not now: u1 has the role observer; acting")
         await st.press("enter")
-        await st.sees("weight: observers cannot act")
+        await st.sees("weight: u1 has the role observer; acting")
         assert st.front.previews == []
 
 

@@ -106,4 +106,4 @@ async def test_an_observer_is_told_why_the_runbook_does_not_open() -> None:
         st.front.show("header", replace(header, causes=(replace(header.causes[0], next=step),)))
         await st.until(lambda: "r roll back" in st.lines[2], "the key in the sentence")
         await st.press("r")
-        await st.sees("observers cannot act")
+        await st.sees("u1 has the role observer; acting")

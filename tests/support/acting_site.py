@@ -31,6 +31,7 @@ from state.ports.target import Receipt
 from state.world.balancer_parts import BalancerReading
 from state.world.readings import PatroniReading, PostgresReading, ProbeReading, Reading, VersionReading
 from state.world.record_sets import NameLook, NameSeen, RecordSet, Sets
+from tests.support.acting_access import MannersAccess
 from tests.support.cards import MemoryDatabase
 from tests.support.memory_zone import MemoryZone
 from tests.support.real_engine import folder
@@ -84,7 +85,7 @@ TREE: dict[str, Any] = {
     },
     "databases": {
         "orders": {
-            "kind": "patroni", "scope": "orders", "rpo": "1MB", "user": "r", "tls": "loopback",
+            "kind": "patroni", "scope": "orders", "rpo": "1MB", "user": "r", "tls": "loopback", "access": {},
             "nodes": {
                 n: {"site": "east", "postgres": f"127.0.0.1:{at}", "api": f"http://127.0.0.1:{at}1"}
                 for at, n in enumerate(STANDBYS, 1)
@@ -246,8 +247,8 @@ class SameFiles:
 class Site:
     """One engine, its door, and how its targets behave."""
 
-    def __init__(self, place: Path, engine: Engine, manners: Manners) -> None:
-        self.estate, self.engine, self.manners = place / "estate.yaml", engine, manners
+    def __init__(self, place: Path, engine: Engine, manners: Manners, access: MannersAccess) -> None:
+        self.estate, self.engine, self.manners, self.access = place / "estate.yaml", engine, manners, access
         self.door = ApiServer(engine, Sockets(place / "run"))
 
     async def act(self, request: PlanRequest) -> str:
@@ -284,13 +285,14 @@ async def acting_site(roles: Sequence[str] = ("commander", "responder")) -> Asyn
         people = {"u1": {"accounts": [str(os.getuid())], "roles": list(roles)}}
         estate = parse_estate(Located({**TREE, "people": people}, "estate.yaml"), kinds())
         manners = Manners()
-        balancer = MannersBalancer(manners)
+        balancer, access = MannersBalancer(manners), MannersAccess(manners.effect)
         sources = (BalancerSource(balancer, every=0.5), *instance_sources())
         outside = Outside(
             sources,
             {"edge": balancer},
             {"orders": MannersDatabase(manners)},
             zones={"shop.example": MannersZone(manners)},
+            access={"orders": access},
         )
         library = Library({str(b["runbook"]): runbook(b) for b in BOOKS}, estate, {})
         setup = Setup(estate, outside, library)
@@ -299,7 +301,7 @@ async def acting_site(roles: Sequence[str] = ("commander", "responder")) -> Asyn
             node="test", pid=os.getpid(), uid=os.getuid() + 1, setup=setup, files=SameFiles(),
         )  # fmt: skip
         await engine.start()
-        site = Site(place, engine, manners)
+        site = Site(place, engine, manners, access)
         try:
             await site.door.start()
             yield site

@@ -22,6 +22,7 @@ from state.api.views.replication import ReplicationView
 from state.api.views.runbooks import RunbooksView, RunRow, StepRow
 from state.api.views.traffic import TrafficView
 from state.engine.attached import Attached
+from state.errors import Refusal
 from state.health import Health
 from tests.support.cards import card
 from tests.support.empty_views import empty_view
@@ -139,9 +140,9 @@ class Desk:
 
     def hello(self, caller: Caller) -> Hello:
         self.calls.append(("hello", caller))
-        may = not caller.read_only
+        barred = Refusal("observer", "read-only", "engine.sock") if caller.read_only else None
         return Hello(
-            API_VERSION, "shop", "lab", caller.person, caller.roles, may, os.getpid(), self.mono(), time.time()
+            API_VERSION, "shop", "lab", caller.person, caller.roles, barred, os.getpid(), self.mono(), time.time()
         )
 
     def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:

@@ -39,7 +39,7 @@ from state.errors import (
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 WRONG = Problem("argument", 0, 0, "'x'", "n: a number")
-HELLO = Hello(API_VERSION, "shop", "lab", "u1", ("commander",), True, 1, 2.0, 3.0)
+HELLO = Hello(API_VERSION, "shop", "lab", "u1", ("commander",), None, 1, 2.0, 3.0)
 
 
 @contextlib.asynccontextmanager

@@ -64,10 +64,22 @@ class ExtendGrant(Effect):
         navigator.ask(f"Extend {row.id}", (minutes, reason), then, _wrong)
 
 
-class TakeSecret(Action):
+class OwnGrant(Action):
+    """Something about the selected grant that its own person may do, whatever the roles."""
+
+    screens, on, acts = ("access",), ("grants",), True
+
+    def barred(self, ctx: ActionContext) -> str | None:
+        refused, hello = super().barred(ctx), ctx.store.hello
+        if hello is None or not ctx.store.live or (hello.barred is not None and hello.barred.rule != "role"):
+            return refused
+        return None if isinstance(ctx.row, GrantRow) and ctx.row.person == hello.person else refused
+
+
+class TakeSecret(OwnGrant):
     """Make a secret in this process, open the login with it, and show it once. Nobody else gets it."""
 
-    key, title, screens, on, acts = "t", "take the secret", ("access",), ("grants",), True
+    key, title = "t", "take the secret"
 
     def missing(self, ctx: ActionContext) -> str | None:
         row = ctx.row
@@ -88,10 +100,10 @@ class TakeSecret(Action):
         navigator.confirm(f"Take the secret of {row.id}", facts, lambda: navigator.send_claim(row.id, proof))
 
 
-class EndGrant(Action):
+class EndGrant(OwnGrant):
     """End the selected grant now: its login is closed, its sessions are ended everywhere, and that is proven."""
 
-    key, title, screens, on, acts = "x", "end", ("access",), ("grants",), True
+    key, title = "x", "end"
 
     def missing(self, ctx: ActionContext) -> str | None:
         live = isinstance(ctx.row, GrantRow) and ctx.row.state is not GrantState.ENDED

@@ -67,8 +67,7 @@ class Action:
         if self.acts:
             if not ctx.store.live:
                 return "the engine is not connected"
-            if ctx.store.observer:
-                return "observers cannot act"
+            return ctx.store.barred or None
         return None
 
     def missing(self, ctx: ActionContext) -> str | None:

@@ -39,7 +39,7 @@ class TakeStep(Action):
         step = self.step(ctx)
         if step is None:
             return self.none
-        return "observers cannot act" if step.kind in SENDS and ctx.store.observer else None
+        return ctx.store.barred or None if step.kind in SENDS else None
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         step = self.step(ctx)
