@@ -26,7 +26,7 @@ NONE_CAN = (
 
 
 def starters(policies: Policies) -> tuple[str, ...]:
-    """The roles that may plan at all: those that some class of change needs, and whoever a rule lets start something."""
+    """The roles that may plan at all: those that some class needs, and whoever a rule lets start something."""
     classes = (role for roles in ROLES_BY_RISK.values() for role in roles)
     named = (role for rule in policies.authority.values() for role in rule.roles)
     automation = ("pipeline",) if any(rule.automation for rule in policies.authority.values()) else ()

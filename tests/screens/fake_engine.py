@@ -150,9 +150,7 @@ class FakeFront:
         roles = ("commander", "responder") if self.may_act else ("observer",)
         barred = None if self.may_act else Refusal("role", "u1 has the role observer; acting needs responder", ASK)
         environment = self.views["header"].environment
-        return Hello(
-            API_VERSION, "eu-shop", environment, "u1", roles, barred, os.getpid(), self.mono(), time.time()
-        )
+        return Hello(API_VERSION, "eu-shop", environment, "u1", roles, barred, os.getpid(), self.mono(), time.time())
 
     def who(self, account: KernelAccount, login: KernelAccount | None = None) -> Identified:
         return Identified("u1", ("commander",))
