@@ -97,7 +97,7 @@ async def test_another_account_is_unknown_and_kept_out_of_the_engine_socket(desk
         try:
             seen = await call_as(other, server.sockets.observe)
             assert desk.calls[-1][1].uid == (65534 if root else os.getuid())
-            assert ('"shop","lab","",[],false' in seen.stdout) is root
+            assert ('"shop","lab","",[],["observer"' in seen.stdout) is root
             inside = await call_as(other, server.sockets.engine)
             assert ("PermissionError" in inside.stderr) is root
         finally:
