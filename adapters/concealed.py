@@ -120,6 +120,22 @@ class _View:
         return self.places[begin][0], self.places[end - 1][1]
 
 
+def said_in(secret: Secret, data: bytes) -> bool:
+    """Whether an answer has a secret, as it is, as base64 or hex: a quick look at answers that are read all the time.
+    Its beginning, middle and end are looked for, so a part of sixteen characters is found."""
+    raw = secret.reveal().encode()
+    if len(raw) < PART:
+        return raw in data and bool(raw)
+    parts = {raw[at : at + PART] for at in (*range(0, len(raw) - PART, PART), len(raw) - PART)}
+    coded = {_middle(shape) for before in range(3) for shape in _base64(raw, before)}
+    return any(each in data for each in parts | coded | set(map(_middle, _hexadecimal(raw))))
+
+
+def _middle(shape: bytes) -> bytes:
+    at = max(0, (len(shape) - PART) // 2)
+    return shape[at : at + PART]
+
+
 def _views(data: bytes) -> Iterator[_View]:
     for needs, pattern, undo in VIEWS:
         if needs in data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hmac
 import os
 import stat
@@ -118,6 +119,16 @@ def _text(content: bytes, place: str) -> str:
     return text
 
 
+def _overwrite(variable: str) -> None:
+    """Overwrite a variable in this process's memory: the kernel shows that (`/proc/PID/environ`), and programs that
+    are started inherit it. `os.environ` has a copy of its own, for a reload."""
+    libc = ctypes.CDLL(None)
+    libc.getenv.argtypes, libc.getenv.restype = (ctypes.c_char_p,), ctypes.c_void_p
+    at = libc.getenv(os.fsencode(variable))
+    if at:
+        ctypes.memset(at, ord("*"), len(ctypes.string_at(at)))
+
+
 def _from_command(argv: tuple[str, ...], base: Path) -> str:
     place = f"command {argv[0]}"
     program = program_of(argv[0], base)
@@ -147,7 +158,9 @@ def resolve(ref: SecretRef, base: Path) -> Secret:
         return Secret(_from_file(ref.file, base))
     if ref.env is not None:
         place = f"environment variable {ref.env}"
-        return Secret(_text(os.fsencode(os.environ.get(ref.env, "")), place))
+        value = os.fsencode(os.environ.get(ref.env, ""))
+        _overwrite(ref.env)
+        return Secret(_text(value, place))
     if not ref.command:
         raise _refused("secret command", "nothing", "a command and its arguments")
     return Secret(_from_command(ref.command, base))

@@ -25,6 +25,7 @@ from adapters.databases.postgres_progress import Progress
 from adapters.databases.postgres_query import BACKLOG_QUERY, QUERY, SLOW_QUERY
 from adapters.databases.postgres_rows import archiver_of, descent_of, reading_of, settings_of, timeline_of
 from adapters.databases.remembered import HighestTimeline
+from adapters.databases.unsaid import unsaid
 from adapters.net.answers_read import MALFORMED
 from adapters.net.certificate_watch import CertificateWatch
 from adapters.net.tls_reasons import tls_refusal
@@ -249,23 +250,24 @@ class PostgresNode:
             loop = LoopThrough(await own.via.forward(remote))
         settings = {"application_name": "recovery"} | ({} if read_only else {"default_transaction_read_only": "off"})
         settings |= {} if foreign else OWN_SETTINGS
-        connection = await asyncpg.connect(
-            host=BEHIND if local and loop is not None else self._host,
-            port=self._port,
-            loop=loop,
-            user=access.user,
-            password="" if access.password is None else access.password.reveal(),
-            database=access.database,
-            ssl=False if own.tls is None or local else own.tls,
-            direct_tls=False,
-            target_session_attrs=SessionAttribute.any,
-            passfile="/dev/null",
-            krbsrvname="postgres",
-            gsslib="gssapi",
-            timeout=deadline,
-            command_timeout=deadline,
-            server_settings=settings,
-        )
+        with unsaid(access.password):
+            connection = await asyncpg.connect(
+                host=BEHIND if local and loop is not None else self._host,
+                port=self._port,
+                loop=loop,
+                user=access.user,
+                password="" if access.password is None else access.password.reveal(),
+                database=access.database,
+                ssl=False if own.tls is None or local else own.tls,
+                direct_tls=False,
+                target_session_attrs=SessionAttribute.any,
+                passfile="/dev/null",
+                krbsrvname="postgres",
+                gsslib="gssapi",
+                timeout=deadline,
+                command_timeout=deadline,
+                server_settings=settings,
+            )
         if read_only:  # not when it is opened: what the server itself has would not be seen any more
             try:
                 await connection.execute("set default_transaction_read_only = on", timeout=deadline)

@@ -11,11 +11,13 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from adapters.concealed import Concealed, said_in
 from adapters.net.http_client import Reply, UnusableAnswer, address, client, reason, trouble, whole
 from adapters.net.origin import ClientCertificate, Credential, Origin, context_for
 from adapters.net.tunnel import Tunnel, TunnelConnector
@@ -28,6 +30,8 @@ KEPT_SECONDS = 60.0
 """How long an idle connection is kept: longer than the usual polling interval."""
 CLOSE_SECONDS = 0.5
 SHOWN = 200
+MOST_SAID = 256 << 10
+"""Bytes of an answer in which a credential is hidden; a larger one that has it is not taken."""
 
 
 class HttpReader:
@@ -120,7 +124,17 @@ class HttpReader:
         if 300 <= answer.status < 400 and not redirects:
             target = _place(answer.location) or where
             raise ReadFailure(Trouble.ERROR, f"{where} answered {answer.status}, a redirect to {target}: not followed")
-        return answer
+        return self._unsaid(answer, where)
+
+    def _unsaid(self, answer: Reply, where: str) -> Reply:
+        """The answer without the credential, where the server says it again: a label or a text of it would be shown."""
+        if self._credential is None or not said_in(self._credential.secret, answer.body):
+            return answer
+        if len(answer.body) > MOST_SAID:
+            raise ReadFailure(Trouble.ERROR, f"{where} says the credential that it was sent in its answer")
+        text = answer.body.decode("utf-8", "surrogateescape")
+        hidden = Concealed([self._credential.secret]).hide(text)
+        return replace(answer, body=hidden.encode("utf-8", "surrogateescape"))
 
     def apart(self) -> HttpReader:
         """One of the same origin with connections of its own: to close it ends nobody else's reading."""
