@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from adapters.access.access_examine import look_at_access
 from adapters.commands.command import command_at
 from adapters.context import AdapterContext
 from adapters.net.answers_read import MALFORMED
@@ -27,13 +28,14 @@ from state.diagnosis.model import Asked, Diagnosis, Subject, in_reading_order
 from state.errors import ConfigError, ReadFailure
 from state.estate.colours import fits
 from state.estate.hosts import SshHost
-from state.estate.model import Adapted, Estate, ServiceTrafficEntry
+from state.estate.model import Adapted, DatabaseEntry, Estate, ServiceTrafficEntry
 from state.estate.waivers import ReasonedWaivers
 from state.ports.anchors import AnchorPlace
 from state.ports.balancer import Balancer
 from state.ports.source import Source
 from state.world.balancer_parts import BalancerReading
 
+KEEPS, RUNS = "keep anchors", "run commands over ssh"
 SLACK = 0.5
 """Seconds that an examination may take beyond its deadline, to say what it found."""
 
@@ -66,9 +68,9 @@ async def _host(connection: SshConnection, host: SshHost, deadline: float) -> li
     try:
         await connection.connect(deadline=deadline)
     except ReadFailure as failure:
-        return [*found, subject.failure(failure)]
+        return [*found, subject.failure(failure).shows(RUNS)]
     took = (time.monotonic() - began) * 1000
-    found.append(subject.passes(Asked.REACHED, f"ssh to {host.address} connects in {took:.0f} ms"))
+    found.append(subject.passes(Asked.REACHED, f"ssh to {host.address} connects in {took:.0f} ms").shows(RUNS))
     if host.waive.host_key is None:
         found.append(subject.passes(Asked.IDENTIFIED, "its host key is the known one"))
     return found
@@ -102,6 +104,14 @@ async def _entry(
     asked = [_within(subject, examine(name, entry, context, deadline=deadline), deadline)]
     if section == "balancers":
         asked.append(_within(subject, _backends(subject, name, entry, context, estate, deadline), deadline))
+    if section == "databases" and isinstance(entry, DatabaseEntry) and entry.access is not None:
+        asked.append(
+            _within(
+                subject,
+                look_at_access(subject, module.build(name, entry, context)[0], entry.access, deadline),
+                deadline,
+            )
+        )
     for more in await asyncio.gather(*asked):
         found += more
     return found
@@ -146,9 +156,9 @@ def _reading_of(section: str, module: Any) -> Examine:
 
 async def _looked(subject: Subject, place: AnchorPlace, deadline: float) -> list[Diagnosis]:
     try:
-        return [subject.passes(Asked.REACHED, await place.look(deadline=deadline))]
+        return [subject.passes(Asked.REACHED, await place.look(deadline=deadline)).shows(KEEPS)]
     except ReadFailure as failure:
-        return [subject.failure(failure)]
+        return [subject.failure(failure).shows(KEEPS)]
 
 
 async def _identified(subject: Subject, balancer: Balancer, deadline: float) -> list[Diagnosis]:

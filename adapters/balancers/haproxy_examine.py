@@ -39,7 +39,7 @@ async def examine(name: str, options: HaproxyOptions, context: AdapterContext, *
         found.append(subject.passes(Asked.REACHED, f"{options.socket} answers in {took:.0f} ms"))
         who = f"{info['Name']} {info['Version']} on {info.get('node', 'an unnamed host')}, process {info['Pid']}"
         found.append(subject.passes(Asked.IDENTIFIED, f"{who}, up {info.get('Uptime', 'for an unknown time')}"))
-        found.append(await _level(subject, edge, _left(end)))
+        found.append((await _level(subject, edge, _left(end))).shows("set weights, states and maps"))
         if not (api.host or api.plain):
             found.append(await _reload(subject, edge, options, info["Pid"], _left(end)))
     except ReadFailure as failure:

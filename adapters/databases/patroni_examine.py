@@ -15,12 +15,14 @@ from adapters.databases.patroni_parse import NODE_ROLES, parse_members, parse_ob
 from adapters.databases.postgres_examine import SeenServer, look_at_server
 from adapters.net.certificates import look_at_certificate
 from adapters.net.examined import look_at_http, look_at_name
-from state.diagnosis.model import Asked, Diagnosis, Subject
+from state.diagnosis.model import Asked, Can, Diagnosis, Subject
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.verdicts.votes import STANDBY_LEADER, manager_role
 
 SAME_START = 2.0
 """Seconds by which two readings of one process' start may differ."""
+SWITCHES, OPEN = "switch over, restart and pause", "set restapi.authentication"
+"""What the account of the REST API is for, and the way out where everybody may."""
 LEADS = ("primary", STANDBY_LEADER)
 
 
@@ -72,7 +74,8 @@ async def _node(
             cluster_page = await manager.cluster(end)
             role, told = await _identity(subject, manager, options.scope, own, cluster_page, server)
             found += told
-            found.append(await _may_switch_over(subject, manager, options, _left(end)))
+            switches = await _may_switch_over(subject, manager, options, _left(end))
+            found.append(switches.shows(SWITCHES, Can.YES if switches.next.startswith(OPEN) else None))
             found += _members(subject, cluster_page, options)
         except ReadFailure as failure:
             found.append(subject.failure(failure, at=Asked.IDENTIFIED))
@@ -157,7 +160,7 @@ async def _may_switch_over(
         return subject.unknown(Asked.RIGHTS, reason, "ask again")
     if anybody:
         reason = "everybody who reaches the REST API may switch over: it asks for no credential"
-        way_out = "set restapi.authentication in Patroni, then name api_user and api_password"
+        way_out = f"{OPEN} in Patroni, then name api_user and api_password"
         return subject.warns(Asked.RIGHTS, reason, way_out)
     if answer.status == 400:
         return subject.passes(Asked.RIGHTS, f"{account} may switch over (a change of nothing was refused as such)")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from adapters.databases.postgres import PostgresNode
 from state.diagnosis.judging import clock_apart, ends
-from state.diagnosis.model import Asked, Diagnosis, Subject
+from state.diagnosis.model import Asked, Can, Diagnosis, Subject
 from state.errors import ReadFailure
 
+SEES = "see replication and sessions"
 RIGHTS = """
 select current_user::text as role, r.rolsuper as superuser,
   extract(epoch from r.rolvaliduntil)::float8 as valid_until,
@@ -52,15 +53,19 @@ async def look_at_server(
             Asked.IDENTIFIED,
             f"PostgreSQL {row['version'].partition(' ')[0]}, {kind} of system {row['system_id']}",
         ),
-        _rights(subject, row["role"], superuser=row["superuser"], monitors=row["monitors"]),
+        _rights(subject, row["role"], superuser=row["superuser"], monitors=row["monitors"]).shows(
+            SEES, Can.YES if row["superuser"] else None, reads=True
+        ),
         clock_apart(subject, row["now"], before, time.time()),
     ]
     if not row["reads_files"] and not row["superuser"]:
         reason = "may not read history files: the loss after a fork of timelines is unknown"
-        found.append(subject.passes(Asked.RIGHTS, f"{reason} (optional: EXECUTE on pg_read_file)"))
+        told = subject.passes(Asked.RIGHTS, f"{reason} (optional: EXECUTE on pg_read_file)")
+        found.append(told.shows("read history files", Can.NO, reads=True))
     if not row["reads_bytes"] and not row["superuser"]:
         reason = "may not read WAL files: two timelines of one number cannot be told apart"
-        found.append(subject.passes(Asked.RIGHTS, f"{reason} (optional: EXECUTE on pg_read_binary_file)"))
+        told = subject.passes(Asked.RIGHTS, f"{reason} (optional: EXECUTE on pg_read_binary_file)")
+        found.append(told.shows("read WAL files", Can.NO, reads=True))
     if row["valid_until"] is not None:
         what = f"the password of {row['role']}"
         found.append(ends(subject, Asked.CREDENTIAL, what, row["valid_until"], time.time()))

@@ -10,7 +10,7 @@ from adapters.databases.postgres_examine import SeenServer, look_at_server
 from adapters.databases.streaming import StreamingCluster, StreamingOptions, cluster_of
 from adapters.net.certificates import look_at_certificate
 from adapters.net.examined import look_at_name
-from state.diagnosis.model import Asked, Diagnosis, Subject
+from state.diagnosis.model import Asked, Can, Diagnosis, Subject
 from state.errors import EffectRefused, EffectUnknown
 
 RIGHTS = """
@@ -63,17 +63,22 @@ async def _may_act(
     user = options.act_user
     if user is None:
         reason = "the estate names no act_user: nothing can be promoted, repointed or dropped from here"
-        return [subject.warns(Asked.RIGHTS, reason, "name act_user and act_password")]
+        told = subject.warns(Asked.RIGHTS, reason, "name act_user and act_password")
+        return [told.shows("promote, repoint or drop a slot")]
     try:
         async with cluster.acting(node, deadline) as session:
             row = await session.fetchrow(RIGHTS)
     except (EffectRefused, EffectUnknown) as error:
-        return [subject.fails(Asked.CREDENTIAL, f"act_user {user}: {error.message}", "mend act_user and act_password")]
+        told = subject.fails(Asked.CREDENTIAL, f"act_user {user}: {error.message}", "mend act_user and act_password")
+        unknown = Can.UNKNOWN if isinstance(error, EffectUnknown) else Can.NO
+        return [told.shows("promote, repoint or drop a slot", unknown)]
     assert row is not None, "the query has one row"
-    lacks = [(what, grant.format(user=user)) for key, (what, grant) in NEEDS.items() if not row[key]]
-    if not lacks:
-        return [subject.passes(Asked.RIGHTS, f"act_user {user} may promote, repoint a standby and drop a slot")]
-    return [subject.warns(Asked.RIGHTS, f"act_user {user} may not {what}", grant) for what, grant in lacks]
+    return [
+        subject.passes(Asked.RIGHTS, f"act_user {user} may {what}").shows(what)
+        if row[key]
+        else subject.warns(Asked.RIGHTS, f"act_user {user} may not {what}", grant.format(user=user)).shows(what)
+        for key, (what, grant) in NEEDS.items()
+    ]
 
 
 def _as_a_whole(subject: Subject, seen: dict[str, SeenServer], nodes: int) -> list[Diagnosis]:

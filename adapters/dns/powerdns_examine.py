@@ -32,5 +32,6 @@ async def _api(
     told = f"zone {facts['zone']}, {facts['kind']}"
     if facts["kind"] in SECONDARY:
         way_out = "name the server that writes the zone"
-        return [part.warns(Asked.IDENTIFIED, f"{told}: another server writes it", way_out)]
-    return [part.passes(Asked.CREDENTIAL, "the API takes its key"), part.passes(Asked.IDENTIFIED, told)]
+        return [part.warns(Asked.IDENTIFIED, f"{told}: another server writes it", way_out).shows("change records")]
+    accepted = part.passes(Asked.CREDENTIAL, "the API takes its key").shows("change records")
+    return [accepted, part.passes(Asked.IDENTIFIED, told)]

@@ -75,7 +75,8 @@ async def _server(
         told = f"authoritative for {server.zone}, serial {reading.serial}"
         found.append(subject.passes(Asked.IDENTIFIED, told))
         if key is not None and secret is not None:
-            found.append(await _key(subject, server.domain, host, port, key, secret, deadline))
+            tried = await _key(subject, server.domain, host, port, key, secret, deadline)
+            found.append(tried.shows("sign changes of records"))
     except ReadFailure as failure:
         found.append(subject.failure(failure))
     return [each for each in found if each is not None], reading

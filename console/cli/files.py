@@ -20,6 +20,7 @@ from state.units import counted
 
 if TYPE_CHECKING:
     from console.engine.loading import Checked
+    from console.places import EnginePlace
 
 
 WITHIN = 5.0
@@ -42,29 +43,14 @@ def check(file: Path | None, connect: bool, within: float | None, as_json: bool)
     Without FILE: the estate that the other verbs would use. With --connect every target is asked as well, with the
     estate's secrets and without effect: exit code 1 when an answer fails, 3 when one is unknown.
     """
-    from console.cli.installation import installation
-    from console.engine.loading import checked
-    from console.places import find
-
     if (code := run_there()) is not None:
         return code
-    installation().require_own()
-    place = find(str(file) if file else None, "FILE")
-    estate = place.file
-    if estate is None:
-        raise NotFound("the running engine does not report its estate file: give FILE")
     if within is not None and not connect:
         raise click.UsageError("--within is for --connect")
-    files = checked(estate)
+    place, files = _checked(file)
     if not connect or files.problems:
-        return report(files, f"{estate}: valid", as_json=as_json)
-    from console.cli.trusted import require_yes
-    from console.engine.connecting import connect_all
-
-    if place.by_itself and not as_json:
-        note(used_estate(place))
-    require_yes(place)
-    found = connect_all(estate, within or WITHIN)
+        return report(files, f"{place.file}: valid", as_json=as_json)
+    found = _asked(place, within or WITHIN, quiet=as_json)
     if as_json:
         numbers = {health.value: number for health, number in counts(found).items()}
         told = [asdict(diagnosis) for diagnosis in found]
@@ -75,6 +61,35 @@ def check(file: Path | None, connect: bool, within: float | None, as_json: bool)
         for line in diagnosis_lines(found):
             say(line)
     return exit_code(found)
+
+
+def examined(file: Path | None, within: float, *, quiet: bool) -> tuple[Checked, list[Diagnosis]]:
+    """The files, and every answer about every target; none where the files have problems."""
+    place, files = _checked(file)
+    return files, [] if files.problems else _asked(place, within, quiet=quiet)
+
+
+def _checked(file: Path | None) -> tuple[EnginePlace, Checked]:
+    from console.cli.installation import installation
+    from console.engine.loading import checked
+    from console.places import find
+
+    installation().require_own()
+    place = find(str(file) if file else None, "FILE")
+    if place.file is None:
+        raise NotFound("the running engine does not report its estate file: give FILE")
+    return place, checked(place.file)
+
+
+def _asked(place: EnginePlace, within: float, *, quiet: bool) -> list[Diagnosis]:
+    from console.cli.trusted import require_yes
+    from console.engine.connecting import connect_all
+
+    assert place.file is not None, "it was checked"
+    if place.by_itself and not quiet:
+        note(used_estate(place))
+    require_yes(place)
+    return connect_all(place.file, within)
 
 
 def diagnosis_lines(found: Sequence[Diagnosis]) -> list[str]:

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "init": ("console.cli.init:init", "Write an estate from what runs, with the reason of each value."),
     "status": ("console.cli.look:status", "Services and databases by recovery priority, with verdicts and ages."),
     "check": ("console.cli.files:check", "Validate an estate and its runbooks; --connect asks every target."),
+    "doctor": ("console.cli.doctor:doctor", "What the accounts of an estate can do at each target."),
     "trust": ("console.cli.trusted:trust", "Let an estate that is found by itself run what it names."),
     "schema": ("console.cli.files:schema", "The estate's JSON Schema, for editors."),
     "traffic": ("console.cli.traffic:traffic", "Balancers and DNS: show, weight, drain, ready, flip."),

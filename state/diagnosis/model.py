@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 from state.diagnosis.tls import tls_way_out
 from state.errors import ExitCode, ReadFailure, Trouble
@@ -36,15 +37,40 @@ class Asked(StrEnum):
     CLOCK = "clock"
 
 
+class Can(StrEnum):
+    """Whether an account can do something at a target. What was not shown is unknown."""
+
+    YES = "can"
+    NO = "cannot"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """What an answer shows of an account of the estate: the one that reads, or the one that acts."""
+
+    identity: Literal["read", "act"]
+    does: str
+    can: Can
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One answer. `target` is `section/entry`, or a part of it as `section/entry/part`; `next` is empty for a pass."""
+    """One answer. `target` is `section/entry`, or a part of it as `section/entry/part`; `next` is empty for a pass.
+    `ability` is set where the answer shows one."""
 
     target: str
     asked: Asked
     health: Health
     reason: str
     next: str = ""
+    ability: Ability | None = None
+
+    def shows(self, does: str, can: Can | None = None, *, reads: bool = False) -> Diagnosis:
+        """The same answer, which shows whether an account can do something there. Unless `can` says so, a pass shows
+        that it can, an unknown answer nothing, and any other that it cannot."""
+        known = can or {Health.PASS: Can.YES, Health.UNKNOWN: Can.UNKNOWN}.get(self.health, Can.NO)
+        return replace(self, ability=Ability("read" if reads else "act", does, known))
 
 
 @dataclass(frozen=True, slots=True)

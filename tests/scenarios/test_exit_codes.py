@@ -138,7 +138,7 @@ MATRIX = {
     "lab fault lift": Row("bad-release", FAULT),
 }
 READING = {
-    "init", "status", "check", "release list", "release show", "schema", "completion",
+    "init", "status", "check", "doctor", "release list", "release show", "schema", "completion",
     "traffic show", "db show", "db comparisons",
     "runbook list", "runbook show", "runbook lint", "runbook score", "approvals list",
     "run list", "run show", "run watch", "journal tail", "journal show", "journal verify", "journal export",
