@@ -21,6 +21,7 @@ from state.api.caller import Caller
 from state.api.releases import read_record
 from state.api.requests import Stop, read_control, read_plan, read_submission
 from state.api.service import EngineService
+from state.api.sessions import read_seen
 from state.api.wire import named, plain
 from state.capabilities import topics
 from state.errors import NotFound
@@ -136,6 +137,21 @@ async def _export(side: Side, request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def _seen(side: Side, request: web.Request) -> web.StreamResponse:
+    """What a console says of itself, also one that only looks: nothing is done with it but keeping it."""
+    console, lines = read_seen(await _body(request))
+    return answer({"value": plain(await side.service.sessions.keep(side.caller(request), console, lines))})
+
+
+async def _sessions(side: Side, request: web.Request) -> web.StreamResponse:
+    async with side.throttle.reading(side.seat(request)):
+        try:
+            raw = await side.service.sessions.lines()
+        except OSError as error:
+            raise NotFound(f"the session log cannot be read: {error.strerror}") from error
+        return web.Response(body=raw, headers={**HEADERS, "Content-Type": "application/x-ndjson"})
+
+
 async def _preview(side: Side, request: web.Request) -> web.StreamResponse:
     with side.throttle.preview(side.seat(request).uid):
         card = await side.service.preview(side.caller(request), read_plan(await _body(request)))
@@ -232,6 +248,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/journal", False, _journal),
     Route("GET", "/v1/journal/verify", False, _verify),
     Route("GET", "/v1/journal/export", False, _export),
+    Route("POST", "/v1/session", False, _seen),
+    Route("GET", "/v1/sessions", False, _sessions),
     Route("POST", "/v1/preview", True, _preview),
     Route("POST", "/v1/submit", True, _submit),
     Route("POST", "/v1/runs/{run}/control", True, _control, stops=True),

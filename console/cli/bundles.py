@@ -45,11 +45,13 @@ def bundle_proof(path: Path, outside: Elsewhere, *, as_json: bool) -> int:
     return code
 
 
-def bundled(file: Path | None, export: bytes, selection: Selection, anchors: Sequence[bytes]) -> tuple[bytes, str]:
+def bundled(
+    file: Path | None, export: bytes, selection: Selection, anchors: Sequence[bytes], sessions: bytes
+) -> tuple[bytes, str]:
     """The tar file, and what is in it. Raises NotFound when nothing was recorded of what is asked for."""
     lines = ExportLines(export.splitlines(keepends=True))
     about = {"made": round(time.time(), 3), "version": _version(), **_estate(file)}
-    files, told = files_of_bundle([*lines], selection, b"".join(anchors), about)
+    files, told = files_of_bundle([*lines], selection, b"".join(anchors), about, sessions)
     if lines.broken:
         raise NotFound(f"the export cannot be read: {lines.broken}")
     if not told.selected:

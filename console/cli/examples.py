@@ -23,6 +23,7 @@ EXAMPLES: Mapping[str, str] = {
     "init": "recovery init https://10.1.0.11:8008 /run/haproxy/admin.sock http://10.1.0.20:9090 -o eu-shop",
     "status": "recovery status --json --estate eu-shop",
     "check": "recovery check recovery.yaml --connect",
+    "journal sessions": "recovery journal sessions -o sessions.ndjson",
     "doctor": "recovery doctor recovery.yaml --json",
     "trust": "recovery trust recovery.yaml",
     "schema": "recovery schema",

@@ -12,12 +12,12 @@ import click
 
 from console.cli.entries import instant, read_journal
 from console.cli.journal import journal
-from console.cli.reach import estate_option, host_of, json_option
+from console.cli.reach import ask, client_of, estate_option, host_of, json_option
 from console.cli.shown import complain, neutral, note, say, say_json
 from console.cli.streams import ENDS
 from state.api.messages import ChainProof
 from state.api.wire import named
-from state.errors import ConfigError, ExitCode, NotFound, Problem, ReadFailure, UnsuitableArgument
+from state.errors import ConfigError, ExitCode, NotFound, Problem, ReadFailure, RecoveryError, UnsuitableArgument
 from state.units import counted
 
 __all__ = ["journal"]
@@ -213,7 +213,8 @@ def export(
         from state.proof.bundle import Selection
 
         selection = Selection(run, incident, instant(since) or 0.0, instant(until) or 0.0)
-        raw, told = bundled(None if host_of() else find_file(estate), raw, selection, read_all(anchors))
+        here = None if host_of() else find_file(estate)
+        raw, told = bundled(here, raw, selection, read_all(anchors), session_log(estate))
         told = f"{told} written to {output}"
     try:
         write_export(output, raw)
@@ -221,6 +222,36 @@ def export(
         raise click.FileError(str(output), error.strerror) from error
     note(neutral(told))
     return ExitCode.DONE
+
+
+@journal.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (mode 0600), not to stdout.")
+@estate_option
+def sessions(estate: str | None, output: Path | None) -> int:
+    """What consoles showed and what was pressed there, one JSON object a line, oldest first.
+
+    Keys are told as actions; nothing that was typed or pasted is in it. It is kept for 90 days and at most 64 MB.
+    """
+    from console.cli.proving import write_export
+
+    raw = ask(client_of(estate, quiet=output is None).sessions())
+    if output is None:
+        return _to_stdout(raw)
+    try:
+        write_export(output, raw)
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror) from error
+    note(f"{counted(raw.count(NEWLINE), 'line')} written to {output}")
+    return ExitCode.DONE
+
+
+def session_log(estate: str | None) -> bytes:
+    """The session log for a bundle; without an engine there is none, and the bundle is made all the same."""
+    try:
+        return ask(client_of(estate, quiet=True).sessions())
+    except RecoveryError as error:
+        note(neutral(f"without the session log: {error}"))
+        return b""
 
 
 def find_file(estate: str | None) -> Path | None:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from console.client.engine_errors import EngineUnreachable, told_error
 from console.client.peer import require_account, require_engine_folder
 from console.client.permission import no_permission
+from console.client.replies import HEAD_LIMIT, body_of, head_of, lines_of
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
 from state.api.wire import UNREADABLE, revive
 from state.capabilities import topics
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from state.api.card import Card
     from state.api.releases import ReleaseRecord
     from state.api.requests import ControlRequest, PlanRequest, Submission
+    from state.api.sessions import SessionKept
     from state.api.views.journal import JournalRow
     from state.api.views.runbooks import RunbooksView
 
@@ -37,11 +39,7 @@ CONNECT_DEADLINE = 3.0
 READ_DEADLINE = 10.0
 ACT_DEADLINE = 30.0
 EXPORT_DEADLINE = 120.0
-SILENCE_LIMIT = 5.0
-"""Seconds without a line after which a stream counts as lost: the engine ticks at least once a second."""
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
-HEAD_LIMIT = 64 * 1024
-LINE_LIMIT = 64 * 1024 * 1024
 
 
 class Connected(NamedTuple):
@@ -163,6 +161,17 @@ class EngineClient:
         """Approve, deny, withdraw and the like."""
         return await self._act(f"/v1/approvals/{quote(name, safe='')}", {"do": verb.do, **asdict(verb)})
 
+    async def session_lines(self, lines: Sequence[Sequence[object]]) -> SessionKept:
+        """Tell the session log what this console has shown."""
+        from state.api.sessions import SessionKept
+
+        body = {"console": self.console, "lines": [list(line) for line in lines]}
+        return _revive(SessionKept, (await self._ask("/v1/session", body))["value"])
+
+    async def sessions(self) -> bytes:
+        """The session log, one JSON object a line, oldest first."""
+        return await self._fetch("GET", "/v1/sessions", None, EXPORT_DEADLINE)
+
     async def reload(self) -> Accepted:
         """Have the engine take its changed files."""
         return await self._act("/v1/reload", {})
@@ -200,8 +209,8 @@ class EngineClient:
         try:
             async with self._open("GET", target, None) as (reader, status, headers):
                 if status != 200:
-                    raise told_error(status, await _body(reader, headers))
-                async for raw in _lines(reader, headers):
+                    raise told_error(status, await body_of(reader, headers))
+                async for raw in lines_of(reader, headers):
                     yield _parse(raw)
         except (OSError, EOFError, TimeoutError) as broken:
             raise EngineUnreachable(_why(broken, self.path)) from broken
@@ -246,7 +255,7 @@ class EngineClient:
             async with self._open(method, target, request, deadline) as answer, asyncio.timeout(deadline):
                 sent = True
                 reader, status, headers = answer
-                body = await _body(reader, headers)
+                body = await body_of(reader, headers)
         except (_Unanswered, EngineUnreachable):
             raise
         except (OSError, EOFError, TimeoutError) as broken:
@@ -277,7 +286,7 @@ class EngineClient:
                 writer.write(_encode(method, target, request))
                 await writer.drain()
                 async with asyncio.timeout(deadline):
-                    status, headers = await _head(reader)
+                    status, headers = await head_of(reader)
             except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as broken:
                 raise _Unanswered(_why(broken, self.path)) from broken
             yield reader, status, headers
@@ -307,64 +316,6 @@ def _encode(method: str, target: str, request: Mapping[str, Any] | None) -> byte
         return f"{head}\r\n".encode()
     body = json.dumps(request).encode()
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
-    raw = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    parts = raw[0].split(" ", 2)
-    if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdecimal():
-        raise EOFError("the program behind the socket does not speak HTTP")
-    headers = {}
-    for line in raw[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers[name.strip().lower()] = value.strip()
-    return int(parts[1]), headers
-
-
-async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
-    if "content-length" in headers:
-        size = headers["content-length"]
-        if not size.isdecimal() or int(size) > LINE_LIMIT:
-            raise EOFError("an answer that is too long")
-        return await reader.readexactly(int(size))
-    return b"".join([chunk async for chunk in _chunks(reader, headers)])
-
-
-async def _chunks(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
-    """The body piece by piece (RFC 9112, section 7.1), each within the silence limit after the one before."""
-    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
-    while True:
-        async with asyncio.timeout(SILENCE_LIMIT):
-            if not chunked:
-                piece = await reader.read(HEAD_LIMIT)
-            else:
-                size = (await reader.readline()).split(b";")[0].strip()
-                try:
-                    length = int(size, 16)
-                except ValueError:
-                    raise EOFError("the answer is incomplete") from None
-                if length > LINE_LIMIT:
-                    raise EOFError("an answer that is too long")
-                piece = (await reader.readexactly(length + 2))[:-2]
-        if not piece:
-            return
-        yield piece
-
-
-async def _lines(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
-    rest = bytearray()
-    async for piece in _chunks(reader, headers):
-        rest += piece
-        if b"\n" not in piece:
-            if len(rest) > LINE_LIMIT:
-                raise EOFError("a line that is too long")
-            continue
-        *complete, last = bytes(rest).split(b"\n")
-        rest = bytearray(last)
-        for line in complete:
-            if line.strip():
-                yield line
 
 
 def _parse(raw: bytes) -> Any:

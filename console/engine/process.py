@@ -117,6 +117,7 @@ def fault_point(environment: str, wanted: str) -> Reach:
 async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterator[Engine]:
     """The engine with everything it reaches; stopped and closed at the end. Raises RecoveryError."""
     from adapters.journals.keys import KeyFiles
+    from adapters.journals.session_files import SessionFiles
     from adapters.journals.sqlite import SqliteJournal
     from console.engine.files import FilesOfEstate
     from console.engine.seats import Seats
@@ -143,6 +144,7 @@ async def running_engine(place: EnginePlace, report: StartReport) -> AsyncIterat
         setup=setup,
         files=files,
         keys=KeyFiles(place.journal.with_suffix(".keys")),
+        sessions=SessionFiles(place.state / "sessions"),
     )
     await engine.start()
     letting_go = asyncio.create_task(seats.let_go())

@@ -21,6 +21,7 @@ from console.tui import dialogs
 from console.tui.navigator import Navigator
 from console.tui.parts.approvals import ApprovalNews
 from console.tui.parts.living import Living
+from console.tui.parts.recorder import Recorder
 from console.tui.screens import open_screen, screen_class
 from console.tui.session import Recent
 from console.tui.store import Store
@@ -28,6 +29,7 @@ from console.tui.terminal.app import TerminalApp
 from console.tui.terminal.capabilities import Terminal
 from console.tui.terminal.later import call_after
 from console.tui.theme import select
+from state.api.sessions import SeenKind
 from state.api.topics import Topic
 from state.api.wire import UNREADABLE
 from state.capabilities import topics
@@ -69,7 +71,7 @@ class ConsoleApp(TerminalApp):
         self._told = told
         self.store = store or Store()
         self.store.on_unreadable = self._unreadable
-        self.recent = Recent()
+        self.recent, self.recorder = Recent(), Recorder(self.client)
         self.tabs = tabs()
         self.navigator = Navigator(self, self, self.client)
         for tab in self.tabs:
@@ -85,6 +87,7 @@ class ConsoleApp(TerminalApp):
     def pop_screen(self) -> AwaitComplete:
         """Close the screen in front, and keep nothing of what it drew: Textual remembers a colour for each widget that
         there was, a thousand of them with all their lines."""
+        self.recorder.note(SeenKind.CLOSED, getattr(self.screen, "title_", "") or type(self.screen).__name__)
         popped = super().pop_screen()
         StylesCache.get_inner_outer.cache_clear()
         return popped
@@ -92,6 +95,7 @@ class ConsoleApp(TerminalApp):
     def looks_at(self, topic: str) -> None:
         if topic != self.client.screen:
             self.client.screen = topic
+            self.recorder.note(SeenKind.SCREEN, topic)
             self.run_worker(self._look(topic), group="look", exclusive=True, exit_on_error=False)
 
     async def _look(self, topic: str) -> None:
@@ -106,6 +110,7 @@ class ConsoleApp(TerminalApp):
         self.run_worker(self._follow(), group="engine", exit_on_error=False)
 
     def on_mount(self) -> None:
+        self.recorder.note(SeenKind.SCREEN, self.DEFAULT_MODE, f"{self.size.width}x{self.size.height}")
         self.set_interval(1.0, self._tick)
         call_after(self, SETTLED, self._settle)
 
@@ -180,6 +185,8 @@ class ConsoleApp(TerminalApp):
 
     def _tick(self) -> None:
         self.store.beat()
+        if self.recorder.waits and self.store.live:
+            self.run_worker(self.recorder.tell(), group="record", exclusive=True, exit_on_error=False)
         if self.is_running and isinstance(self.screen, Living) and self.screen.ready:
             self.screen.tick()
 

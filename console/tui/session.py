@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from textual.message_pump import MessagePump
 
     from state.api.requests import ControlRequest, PlanRequest
+    from state.api.sessions import SeenKind
     from state.api.topics import Topic
     from state.api.views.runbooks import Param
 
@@ -113,6 +114,14 @@ class Recent:
         return self.notice if time.monotonic() < self.notice_until else ""
 
 
+class Records(Protocol):
+    """What is told to the session log. `trouble` says why that is not kept; empty while it is."""
+
+    @property
+    def trouble(self) -> str: ...
+    def note(self, kind: SeenKind, what: str, about: str = "") -> None: ...
+
+
 class Session(Protocol):
     """One person's console."""
 
@@ -124,6 +133,9 @@ class Session(Protocol):
 
     @property
     def navigator(self) -> Navigation: ...
+
+    @property
+    def recorder(self) -> Records: ...
 
     @property
     def tabs(self) -> Sequence[Topic]:

@@ -11,6 +11,7 @@ from state.api.card import Card
 from state.api.messages import Accepted, ChainProof, Hello, Retained
 from state.api.releases import ReleaseRecord
 from state.api.requests import ControlRequest, PlanRequest, Submission
+from state.api.sessions import SeenLine, SessionKept
 from state.api.views.journal import JournalRow
 from state.api.views.runbooks import RunbooksView
 
@@ -44,6 +45,13 @@ class ApprovalsService(Protocol):
     async def act(self, caller: Caller, name: str, verb: ApprovalVerb) -> Accepted: ...
 
 
+class SessionService(Protocol):
+    """The session log. `keep` never raises, `lines` raises OSError."""
+
+    async def keep(self, caller: Caller, console: str, lines: Sequence[SeenLine]) -> SessionKept: ...
+    async def lines(self) -> bytes: ...
+
+
 class EngineService(Protocol):
     """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable."""
 
@@ -58,6 +66,9 @@ class EngineService(Protocol):
 
     @property
     def approvals(self) -> ApprovalsService: ...
+
+    @property
+    def sessions(self) -> SessionService: ...
 
     def hello(self, caller: Caller) -> Hello: ...
 

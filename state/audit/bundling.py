@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -13,6 +14,8 @@ from state.proof.lines import export_line
 from state.proof.seals import KEYED, SEALED, seal_of
 from state.units import counted
 
+SESSIONS, AROUND = "sessions.ndjson", 300.0
+"""The part of the session log in a bundle, and for how many seconds before and after the entries it is told."""
 README = """\
 This is a part of a journal of recovery, with what proves it. To check it with nothing but Python (3.11 or later):
 
@@ -26,6 +29,7 @@ manifest.json    what was asked for, where the entries begin, and of the estate 
 entries.ndjson   all headers from entry to entry; payloads of what was asked for and of the journal's own entries
 seals.ndjson     all seals from the first key on, signed as by ssh-keygen -Y sign, namespace journal.recovery
 anchors.txt      anchors of other places
+sessions.ndjson  what consoles showed and what was pressed there, in that time: told by the consoles, not proven
 controls.md      to which controls these can be evidence; to be checked by a compliance reader
 """
 
@@ -44,7 +48,11 @@ class Bundled:
 
 
 def files_of_bundle(
-    journal: Sequence[Sealed], selection: Selection, anchors: bytes, about: Mapping[str, object]
+    journal: Sequence[Sealed],
+    selection: Selection,
+    anchors: bytes,
+    about: Mapping[str, object],
+    sessions: bytes = b"",
 ) -> tuple[dict[str, bytes], Bundled]:
     """The files by name, from all entries of a journal in order; nothing where none was asked for."""
     keyed = [entry for entry in journal if kind_of(entry.header) in (KEYED, SEALED)]
@@ -61,6 +69,7 @@ def files_of_bundle(
         ENTRIES: b"".join(export_line(entry) + b"\n" for entry in part),
         SEALS: b"".join(map(seal_line, keyed)),
         ANCHORS: anchors,
+        SESSIONS: _between(sessions, [entry for entry in journal if chosen[0] <= entry.seq <= chosen[-1]]),
         "controls.md": CONTROLS.encode(),
         "README.txt": README.encode(),
     }
@@ -75,6 +84,27 @@ def files_of_bundle(
         "files": {name: sha256(content).hexdigest() for name, content in files.items()},
     }
     return {MANIFEST: canonical(manifest) + b"\n", **files}, Bundled(len(chosen), first, last)
+
+
+def _between(sessions: bytes, entries: Sequence[Sealed]) -> bytes:
+    """The lines of the session log from the first to the last of these entries, and a little around."""
+    times = [at for entry in entries if isinstance(at := json.loads(entry.header)[2], int | float)]
+    if not times:
+        return b""
+    return b"".join(
+        line
+        for line in sessions.splitlines(keepends=True)
+        if isinstance(at := _at(line), int | float) and min(times) - AROUND <= at <= max(times) + AROUND
+    )
+
+
+def _at(line: bytes) -> object:
+    """The time of a line of the session log; None of one that is cut off."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return told.get("at") if isinstance(told, dict) else None
 
 
 def _withheld(entry: Sealed, selection: Selection) -> Sealed:

@@ -31,6 +31,7 @@ from state.engine.refusals import Refusals
 from state.engine.reload import Pending, Reload
 from state.engine.restoring import Restoring
 from state.engine.retaining import Retaining
+from state.engine.session_log import SessionLog
 from state.engine.setup import EstateFiles, Setup, closed
 from state.engine.suites import Suites
 from state.engine.topics import Topics
@@ -50,6 +51,7 @@ from state.policy.authority import ACTING, require_role
 from state.policy.identity import identify
 from state.ports.keys import SealKeys
 from state.ports.outside import Outside
+from state.ports.sessions import KeepsSessions
 from state.releases.ledger import Ledger
 from state.releases.recording import Recording
 from state.runs.amending import Amending
@@ -98,6 +100,7 @@ class Engine:
         setup: Setup | None = None,
         files: EstateFiles | None = None,
         keys: SealKeys | None = None,
+        sessions: KeepsSessions | None = None,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
         self.boot, self.world, self._store = secrets.token_hex(8), World(), store
@@ -117,7 +120,7 @@ class Engine:
         about = (self._suites, lambda targets: judged_by(targets, self.estate), self._audit.anchoring)
         effects = Effects(self._build, self.journal, clock, reach, *about)
         self.executor = Executor(effects, self.journal, clock, self._suites.ask, leases, self._actor)
-        self.attached = Attached(clock, self._move)
+        self.attached, self.sessions = Attached(clock, self._move), SessionLog(sessions, clock, lambda: self._version)
         now = (lambda: self.estate, lambda: self.outside)
         deciding = Deciding(*now, self.folds, clock, lambda: self.attached.people)
         self.plans = deciding.submissions(self._planner, leases, self.journal, self.executor)
@@ -131,9 +134,8 @@ class Engine:
         self.releases = Recording(now[0], self.folds.of(Ledger), self.journal)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._restoring = Restoring(store, self.journal, self.folds, self._fold)
-        self._archive = Archive(store, setting)
         self._keeper = Keeper(store, self.journal, self._restoring, self._note, self._topics.checked, self._move)
-        self._refusals = Refusals(self._note, clock)
+        self._archive, self._refusals = Archive(store, setting), Refusals(self._note, clock)
         self._retaining = Retaining(store, self.journal, self.folds, clock, self.boot, self._keeper.whole)
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(

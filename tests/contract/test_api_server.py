@@ -113,7 +113,11 @@ async def test_the_observers_socket_has_no_acting_route(desk: Desk, sockets: Soc
     assert desk.calls == []
 
 
-@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if not route.acts}))
+TOLD = "/v1/session"
+"""Where consoles of both sockets tell what they showed: a POST that nothing is done with but keeping it."""
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if not route.acts and route.path != TOLD}))
 async def test_reading_routes_take_no_other_method(desk: Desk, sockets: Sockets, path: str) -> None:
     for where in (sockets.observe, sockets.engine):
         for method in ("POST", "PUT", "PATCH", "DELETE"):

@@ -171,6 +171,7 @@ ELSEWHERE = {
     "db prepare": "tests/contract/test_access_prepare.py",
     "trust": "tests/attack/test_whose_estate.py",
     "journal retain": "tests/attack/test_journal_retention.py",
+    "journal sessions": "tests/scenarios/test_session_log.py",
     "journal anchors": "tests/scenarios/test_audit.py",
 }
 """Verbs that start, end or carry processes, or write files: where these are tested."""

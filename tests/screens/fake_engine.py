@@ -30,6 +30,7 @@ from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello
 from state.api.releases import ReleaseRecord
 from state.api.requests import ControlRequest, PlanRequest, Submission
+from state.api.sessions import SeenLine, SessionKept
 from state.api.views.journal import JournalRow
 from state.engine.attached import Attached
 from state.errors import RecoveryError, Refusal, Refused
@@ -89,6 +90,23 @@ class FakeApprovals:
         return self._front._accept(verb.do, {"request": name, **said})
 
 
+class FakeSessions:
+    """The session log of a front: the lines it was told, by kind. `trouble` is why it keeps none."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+        self.trouble = ""
+
+    async def keep(self, caller: Caller, console: str, lines: Sequence[SeenLine]) -> SessionKept:
+        if self.trouble:
+            return SessionKept(0, self.trouble)
+        self.told += [(line.kind.value, line.what, line.about) for line in lines]
+        return SessionKept(len(lines))
+
+    async def lines(self) -> bytes:
+        return b""
+
+
 class FakeGranting:
     """Grants of a front: what was asked for is among its acts."""
 
@@ -119,6 +137,7 @@ class FakeFront:
         self.releases = FakeReleases(self)
         self.approvals = FakeApprovals(self)
         self.granting = FakeGranting(self)
+        self.sessions = FakeSessions()
         self.version = 1
         self._moved = asyncio.Event()
         self.attached = Attached(LoopClock(), self._tell_consoles)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from adapters.api_server import ApiServer, Sockets
 from adapters.balancers.memory import MemoryBalancer
 from adapters.journals.memory import MemoryJournal
+from adapters.journals.session_files import SessionFiles
 from adapters.registry import kinds
 from state.api.caller import Caller
 from state.api.requests import PlanRequest, Submission
@@ -299,6 +300,7 @@ async def acting_site(roles: Sequence[str] = ("commander", "responder")) -> Asyn
         engine = Engine(
             estate, outside, MemoryJournal(), LoopClock(), library,
             node="test", pid=os.getpid(), uid=os.getuid() + 1, setup=setup, files=SameFiles(),
+            sessions=SessionFiles(place / "sessions"),
         )  # fmt: skip
         await engine.start()
         site = Site(place, engine, manners, access)

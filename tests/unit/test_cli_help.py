@@ -51,7 +51,7 @@ def test_the_help_of_each_verb_has_an_example_that_it_accepts(path: str, capsys:
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path not in ("schema", "completion", "bridge")])
 def test_what_prints_has_json(path: str) -> None:
-    if path in ("console", "engine run", "journal export"):
+    if path in ("console", "engine run", "journal export", "journal anchors", "journal sessions"):
         return  # screens, a process in the foreground, and bytes for a file
     assert "--json" in options_of(PATHS[path])
 

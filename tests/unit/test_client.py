@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import console.client.engine_client
+import console.client.replies
 from adapters.api_server.answers import failure
 from console.client.engine_client import Connected, EngineClient, Line, Lost
 from console.client.engine_errors import EngineError, EngineUnreachable
@@ -208,7 +209,7 @@ async def test_stream_lines_survive_any_cut() -> None:
 
 
 async def test_a_silent_stream_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.client.engine_client, "SILENCE_LIMIT", 0.05)
+    monkeypatch.setattr(console.client.replies, "SILENCE_LIMIT", 0.05)
 
     async def stall(_request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(chunked(b'{"tick":{"mono":1,"wall":2}}\n', end=False))

@@ -25,6 +25,7 @@ from console.tui.store import Changed
 from console.tui.text import joined
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
+from state.api.sessions import SeenKind
 
 R = TypeVar("R")
 
@@ -67,8 +68,14 @@ class Dialog(Living, ModalScreen[R]):
     def ready(self) -> bool:
         return self._mounted_whole
 
+    @property
+    def about(self) -> str:
+        """What it is about, for the session log: no text that a person typed."""
+        return ""
+
     def on_mount(self) -> None:
         self._mounted_whole = True
+        self.session.recorder.note(SeenKind.DIALOG, self.title_ or type(self).__name__, self.about)
         self.tick()
 
     def on_changed(self, message: Changed) -> None:

@@ -52,6 +52,10 @@ class CardDialog(ConfirmDialog):
         self.stake = risk_words(card)
         self._former = former
 
+    @property
+    def about(self) -> str:
+        return f"plan {self.card.plan} {self.card.fingerprint[:16]}"
+
     def rows(self) -> list[Row]:
         return card_rows(self.card, self._former, self.session.glyphs, self.held)
 

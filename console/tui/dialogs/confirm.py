@@ -26,6 +26,7 @@ from console.tui.widgets.lines import Lines
 from console.tui.widgets.panel import TitleRule
 from state.api.card import Confirmation
 from state.api.messages import Accepted
+from state.api.sessions import SeenKind
 from state.errors import EffectUnknown, RecoveryError
 from state.units import clock
 
@@ -224,6 +225,7 @@ class ConfirmDialog(Dialog[str]):
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
+        self.session.recorder.note(SeenKind.DROPPED, self.title_, f"a paste of {len(event.text)} characters")
         self.gate.reset(event.time, DropReason.PASTE, len(event.text))
         self.paint_ask()
 
@@ -244,6 +246,7 @@ class ConfirmDialog(Dialog[str]):
         except RecoveryError as refused:
             self._said = [joined((f"{refused.title}: {refused}", FAIL))]
         else:
+            self.session.recorder.note(SeenKind.SENT, self.title_, accepted.run)
             self.session.navigator.say(accepted.message)
             self.dismiss(None)
             return

@@ -36,14 +36,18 @@ def keys_line(ctx: ActionContext, width: int) -> Text:
     return joined(" ", fit_fields(fields, width - 1))
 
 
-def status_line(store: Store, notice: str, width: int, company: Sequence[Text] = ()) -> Text:
-    """The last line; a notice takes the journal's place until it has been read. `company` tells who else is here."""
+def status_line(store: Store, notice: str, width: int, company: Sequence[Text] = (), unkept: str = "") -> Text:
+    """The last line; a notice takes the journal's place until it has been read. `company` tells who else is here,
+    `unkept` why the session log is not kept."""
     fields = [Field(0, link_forms(store), right=True)]
     if notice:
         message = cell(f" {notice}", WARN)
         short = message.copy()
         short.truncate(max(8, width - fields[0].forms[-1].cell_len - 2), overflow="ellipsis")
         fields.append(Field(0, (message, short)))
+    elif unkept and store.live:
+        forms = (f" session log not kept: {unkept}", f" session log not kept: {unkept[:24]}", " no session log")
+        fields.append(Field(0, tuple(cell(each, WARN) for each in forms)))
     elif store.view(HeaderView) is not None:
         fields.append(Field(2, journal_forms(store)))
         fields.append(Field(1, tuple(company)))

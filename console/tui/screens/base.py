@@ -34,6 +34,7 @@ from console.tui.text import cell
 from console.tui.widgets.lines import Lines
 from console.tui.widgets.rows import Column
 from console.tui.widgets.table import LineTable
+from state.api.sessions import SeenKind
 from state.api.topics import Topic
 
 WIDE = 100
@@ -207,6 +208,7 @@ class MainScreen(Living, Screen[None]):
         """Perform an action, or say why it does nothing now."""
         context = self.context()
         reason = action.why_not(context)
+        self.session.recorder.note(SeenKind.KEY, action.id, reason or "")
         if reason is None:
             action.perform(context, self.navigator)
         else:
@@ -332,7 +334,9 @@ class MainScreen(Living, Screen[None]):
         self._top.show(top)
         company = company_forms(others(self.store, self.session.attached_as), self.session.tabs)
         notice = self.session.recent.notice_now
-        self._status = [] if self._tiny else [status_line(self.store, notice, width, company)]
+        self._status = (
+            [] if self._tiny else [status_line(self.store, notice, width, company, self.session.recorder.trouble)]
+        )
         self.paint_keys()
 
     def paint_keys(self) -> None:
