@@ -71,8 +71,18 @@ def seen_of(told: Mapping[str, NodeAccess | ReadFailure]) -> AccessSeen:
         clock=read[leading[0]].clock,
         primary=leading[0],
         unable=read[leading[0]].unable,
+        admitting={node: _admitting(each) for node, each in read.items()},
         unread=unread,
     )
+
+
+def _admitting(node: NodeAccess) -> list[int]:
+    """The grants that could log in there now."""
+    return [
+        each.oid
+        for each in node.roles
+        if each.ours and each.can_login and (each.valid_until is None or each.valid_until > node.clock)
+    ]
 
 
 def _role(row: Mapping[str, Any]) -> TargetGrant:

@@ -113,21 +113,38 @@ class PostgresAccess:
             return float(await session.fetchval("select recovery_access.extend($1, $2, $3)", oid, effect, seconds))
 
     async def block(self, oid: int, *, deadline: float) -> None:
-        """Close the login for good. Raises EffectRefused and EffectUnknown."""
-        async with self._at_primary(deadline) as session:
-            await session.fetchval("select recovery_access.block($1)", oid)
+        """Close the login for good, at every node that accepts writes: there may be two. Raises EffectRefused and
+        EffectUnknown."""
+        told = await asyncio.gather(*(self._blocked(node, oid, deadline) for node in self._cluster.servers))
+        if against := [each for each in told if each]:
+            raise EffectRefused("; ".join(against), "login-open")
 
-    async def terminate(self, oid: int, starting: Mapping[str, Sequence[int]], *, deadline: float) -> Mapping[str, str]:
+    async def _blocked(self, node: PostgresNode, oid: int, deadline: float) -> str:
+        """Why it is not closed there, empty when it is, or when that node accepts no writes or does not answer."""
+        if await self._stands(node, deadline) is not False:
+            return ""
+        try:
+            async with self._cluster.acting(node.node, deadline) as session:
+                await session.execute("set synchronous_commit = local")
+                return clean(str(await session.fetchval("select recovery_access.block($1)", oid)), 200)
+        except (EffectRefused, EffectUnknown) as error:
+            return error.message
+
+    async def terminate(
+        self, oid: int, starting: Mapping[str, Sequence[int]], *, sure: bool, deadline: float
+    ) -> Mapping[str, str]:
         """End sessions at every node; why not, by node."""
         told = await asyncio.gather(
-            *(self._end_at(node, oid, starting.get(node.node, ()), deadline) for node in self._cluster.servers)
+            *(self._end_at(node, oid, starting.get(node.node, ()), sure, deadline) for node in self._cluster.servers)
         )
         return {node.node: why for node, why in zip(self._cluster.servers, told, strict=True) if why}
 
-    async def _end_at(self, node: PostgresNode, oid: int, starting: Sequence[int], deadline: float) -> str:
+    async def _end_at(
+        self, node: PostgresNode, oid: int, starting: Sequence[int], sure: bool, deadline: float
+    ) -> str:
         try:
             async with self._cluster.acting(node.node, deadline) as session:
-                await session.fetchval("select recovery_access.terminate($1, $2)", oid, list(starting))
+                await session.fetchval("select recovery_access.terminate($1, $2, $3)", oid, list(starting), sure)
         except (EffectRefused, EffectUnknown) as error:
             return error.message
         return ""

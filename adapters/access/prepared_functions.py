@@ -114,17 +114,51 @@ begin
   return extract(epoch from until);
 end $f$;
 
-create or replace function recovery_access.block(role_oid oid) returns boolean @HEAD@ as $f$
-declare name text;
+create or replace function recovery_access.block(role_oid oid) returns text @HEAD@ as $f$
+declare m jsonb; name text; each oid; passed oid[]; against text := '';
 begin
-  if pg_is_in_recovery() then return false; end if;
+  if pg_is_in_recovery() then return ''; end if;
   lock table recovery_access.turn in exclusive mode;
-  if recovery_access.mark(role_oid) is null then return false; end if;
+  m := recovery_access.mark(role_oid);
+  if m is null then return ''; end if;
   select rolname into name from pg_roles where oid = role_oid;
-  execute format('alter role %I nologin connection limit 0 valid until ''-infinity''', name);
-  perform recovery_access.remark(role_oid, '{"state": "ending"}');
-  return true;
+  passed := recovery_access.passed_to(role_oid);
+  if m ->> 'state' <> 'ending' or passed <> '{}' then  -- first: with this mark its sessions may be ended
+    perform recovery_access.remark(role_oid, jsonb_build_object('state', 'ending',
+      'closed', coalesce((m ->> 'closed')::float8, extract(epoch from clock_timestamp())),
+      'passed', to_jsonb(array(select distinct unnest(recovery_access.accomplices(m) || passed)))));
+  end if;
+  perform set_config('lock_timeout', '1s', true);
+  if exists (select from pg_roles as r where r.oid = role_oid and (r.rolcanlogin or r.rolconnlimit <> 0)) then
+    begin
+      execute format('alter role %I nologin connection limit 0 valid until ''-infinity''', name);
+    exception when others then  -- the grantee has changed its own role and holds that row
+      against := sqlerrm || coalesce(': prepared transaction ' || (
+        select string_agg(quote_literal(p.gid), ', ') from pg_prepared_xacts as p where p.owner = name), '');
+    end;
+  end if;
+  foreach each in array passed loop
+    begin
+      execute format('revoke %I from %I cascade', name, (select rolname from pg_roles where oid = each));
+    exception when others then null;  -- the role is dropped at last, and the membership with it
+    end;
+  end loop;
+  return against;
 end $f$;
+
+create or replace function recovery_access.passed_to(role_oid oid) returns oid[]
+  language sql security definer set search_path = pg_catalog, pg_temp as $f$
+  with recursive members as (
+    select m.member from pg_auth_members as m where m.roleid = role_oid and m.member <> 'recovery_owner'::regrole
+    union select m.member from pg_auth_members as m join members as o on m.roleid = o.member)
+  select coalesce(array_agg(o.member), '{}') from members as o join pg_roles as r on r.oid = o.member
+  where not r.rolsuper and o.member >= 16384 and o.member <> 'recovery_owner'::regrole
+$f$;
+
+create or replace function recovery_access.accomplices(mark jsonb) returns oid[]
+  language sql immutable set search_path = pg_catalog, pg_temp as $f$
+  select coalesce(array_agg(p::oid), '{}') from jsonb_array_elements_text(mark -> 'passed') as p
+$f$;
 
 create or replace function recovery_access.over(role_oid oid) returns boolean
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
@@ -133,6 +167,12 @@ begin
   return m is null or m ->> 'state' = 'ending' or to_timestamp((m ->> 'ends')::float8) <= clock_timestamp();
 end $f$;
 
+create or replace function recovery_access.by_accomplice(session_oid oid, began timestamptz, mark jsonb)
+  returns boolean language sql stable set search_path = pg_catalog, pg_temp as $f$
+  select coalesce(mark ? 'closed' and session_oid = any (recovery_access.accomplices(mark))
+    and began < to_timestamp((mark ->> 'closed')::float8) + interval '10 seconds', false)
+$f$;
+
 create or replace function recovery_access.sessions(role_oid oid)
   returns table (pid int, database text, backend text, state text, program text, client text, since float8,
     doing text)
@@ -140,7 +180,8 @@ create or replace function recovery_access.sessions(role_oid oid)
   select a.pid, coalesce(a.datname, ''), a.backend_type, coalesce(a.state, ''), coalesce(a.application_name, ''),
     coalesce(host(a.client_addr), ''), extract(epoch from a.backend_start)::float8,
     upper(left(split_part(ltrim(coalesce(a.query, '')), ' ', 1), 20))
-  from pg_stat_activity as a where a.usesysid = role_oid and role_oid >= 16384 order by a.pid
+  from pg_stat_activity as a where role_oid >= 16384 and (a.usesysid = role_oid
+    or recovery_access.by_accomplice(a.usesysid, a.backend_start, recovery_access.mark(role_oid))) order by a.pid
 $f$;
 
 create or replace function recovery_access.unaccounted() returns setof int
@@ -151,16 +192,18 @@ create or replace function recovery_access.unaccounted() returns setof int
   where a.backend_type in ('client backend', 'walsender') and a.usesysid is null  -- from 18 they are listed
 $f$;
 
-create or replace function recovery_access.terminate(role_oid oid, starting int[] default '{}') returns int
+create or replace function recovery_access.terminate(
+    role_oid oid, starting int[] default '{}', sure boolean default false) returns int
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
 declare found int := 0; each int; m jsonb := recovery_access.mark(role_oid);
 begin
   if role_oid < 16384 then return 0; end if;
   if m is null and exists (select from pg_roles where oid = role_oid) then return 0; end if;
-  if m is not null and not recovery_access.over(role_oid) then return 0; end if;
+  if m is not null and not sure and not recovery_access.over(role_oid) then return 0; end if;
   for each in select a.pid from pg_stat_activity as a
-      where a.usesysid = role_oid or (a.pid is not null and a.leader_pid in (
-        select b.pid from pg_stat_activity as b where b.usesysid = role_oid))
+      where a.usesysid = role_oid or recovery_access.by_accomplice(a.usesysid, a.backend_start, m)
+        or (a.pid is not null and a.leader_pid in (
+          select b.pid from pg_stat_activity as b where b.usesysid = role_oid))
     union select u from recovery_access.unaccounted() as u where u = any (starting)
   loop
     begin
@@ -206,7 +249,9 @@ begin
   return query select 'passed-on', '(cluster)', m.member::regrole::text, true from pg_auth_members as m
     where (m.roleid = role_oid and m.member <> 'recovery_owner'::regrole
       and m.member not in (select oid from pg_roles where rolsuper))
-      or (m.grantor = role_oid and m.member <> role_oid);
+      or (m.grantor = role_oid and m.member <> role_oid)
+    union select 'passed-on', '(cluster)', p::regrole::text, true
+      from unnest(recovery_access.accomplices(recovery_access.mark(role_oid))) as p;
 end $f$;
 
 create or replace function recovery_access.finish(role_oid oid) returns boolean @HEAD@ as $f$
@@ -296,24 +341,27 @@ one role has, which carries a grant's mark, is over and is no superuser."""
 REAPER = """
 create or replace procedure recovery_access.reap(role_oid oid, patience int) language plpgsql as $f$
 declare
-  began timestamptz; starting int[]; before int[] := '{}';
+  began timestamptz; starting int[]; before int[] := '{}'; closed boolean;
 begin
   loop
     exit when recovery_access.over(role_oid);
     commit;  -- nothing is held while it sleeps
     perform pg_catalog.pg_sleep(0.25);
   end loop;
-  perform recovery_access.block(role_oid);
-  commit;
   began := pg_catalog.clock_timestamp();
   loop
+    begin
+      closed := recovery_access.block(role_oid) = '';
+    exception when others then closed := false;  -- whoever is in its way is ended below
+    end;
+    commit;
     select coalesce(pg_catalog.array_agg(u), '{}') into starting from recovery_access.unaccounted() as u;
     perform recovery_access.terminate(role_oid,
       array(select s from pg_catalog.unnest(starting) as s where s = any (before)));
     before := starting;
     commit;
     perform pg_catalog.pg_sleep(0.25);
-    exit when pg_catalog.clock_timestamp() > began + pg_catalog.make_interval(secs => patience)
+    exit when closed and pg_catalog.clock_timestamp() > began + pg_catalog.make_interval(secs => patience)
       and not exists (select from recovery_access.sessions(role_oid));
     exit when not exists (select from pg_catalog.pg_roles as r where r.oid = role_oid)
       and not exists (select from recovery_access.sessions(role_oid));

@@ -91,7 +91,8 @@ class TargetGrant:
 class AccessSeen:
     """What all nodes of a cluster tell. `clock` is the primary's, epoch seconds. `unread` are the nodes that did not
     answer and why: nothing is known of sessions there. `reapers` are the grants whose end is waited for inside a
-    server, per node. `unable`: what the accounts lack to end a grant, empty when nothing."""
+    server, per node. `admitting` are the grants whose role can log in at a node by what that node knows. `unable`: what
+    the accounts lack to end a grant, empty when nothing."""
 
     roles: Sequence[TargetGrant]
     sessions: Mapping[int, Sequence[GrantSession]]
@@ -100,6 +101,7 @@ class AccessSeen:
     clock: float
     primary: str = ""
     unable: str = ""
+    admitting: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
 
     def role(self, oid: int) -> TargetGrant | None:
@@ -146,6 +148,8 @@ class EndObstacle(StrEnum):
     SESSIONS = "sessions"
     STARTING = "starting"
     RESIDUE = "residue"
+    BEHIND = "behind"
+    """A node has not heard of the end yet and would let it in."""
     ROLE = "role-there"
 
 

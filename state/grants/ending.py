@@ -7,6 +7,7 @@ part does not keep another one from being done.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.granting.model import AccessSeen, EndObstacle, EndProof, NotEnded, Residue, ResidueKind, TargetState
@@ -18,6 +19,7 @@ WAYS_OUT = {
     EndObstacle.SESSIONS: "Fence the node, or end the process on its host: kill -TERM PID",
     EndObstacle.STARTING: "Wait a second: it is ended when it is still there in the next look",
     EndObstacle.RESIDUE: "Look at what it left, and resolve it in that database",
+    EndObstacle.BEHIND: "Wait: that ends with its login window; see why the node is behind, or fence it",
     EndObstacle.ROLE: "Run recovery db prepare again, or: drop role ROLE",
 }
 RESIDUE_WAYS_OUT = {
@@ -40,19 +42,21 @@ class GrantEnd:
     async def attempt(self) -> EndProof | NotEnded:
         """Do what is left to do, and read. Never raises for what a target says."""
         seen = await self._seen()
-        if isinstance(seen, str):
-            await self._target.terminate(self._oid, {}, deadline=self._deadline)
+        if isinstance(seen, str):  # also when two nodes accept writes: it is closed at both
+            await self._tried(self._target.block(self._oid, deadline=self._deadline))
+            await self._target.terminate(self._oid, {}, sure=True, deadline=self._deadline)
             return self._not(EndObstacle.UNREAD, seen)
         role, told = seen.role(self._oid), ""
         was_gone = role is None and not self.residue
         if role is not None and (role.can_login or role.state is not TargetState.ENDING):
             told = await self._tried(self._target.block(self._oid, deadline=self._deadline))
-        failed = await self._target.terminate(self._oid, self._still_starting(seen), deadline=self._deadline)
+        starting = self._still_starting(seen)
+        failed = await self._target.terminate(self._oid, starting, sure=True, deadline=self._deadline)
         self._before, seen = seen, await self._seen()
         if isinstance(seen, str):
             return self._not(EndObstacle.UNREAD, seen)
         if against := self._open(seen, told, failed):
-            return against
+            return await self._or_prepared(against)
         if seen.role(self._oid) is not None and (against := await self._cleared()):
             return against
         return await self._proven(was_gone)
@@ -77,6 +81,17 @@ class GrantEnd:
         if left or failed:
             return self._left(left, [*failed.values()])
         return self._not(EndObstacle.ROLE, told)
+
+    async def _or_prepared(self, against: NotEnded) -> NotEnded:
+        """What keeps a login from being closed may be a prepared transaction that has changed its role."""
+        if against.obstacle is not EndObstacle.LOGIN:
+            return against
+        try:
+            left = await self._target.residue(self._oid, self._role, deadline=self._deadline)
+        except ReadFailure:
+            return against
+        prepared = [each for each in left if each.kind is ResidueKind.PREPARED]
+        return replace(self._left(prepared, [against.told]), sessions=against.sessions) if prepared else against
 
     def _left(self, left: Sequence[Residue], failed: Sequence[str]) -> NotEnded:
         told = [f"{each.kind.value} in {each.database}: {each.thing}" for each in left]
@@ -107,6 +122,8 @@ class GrantEnd:
             return self._not(
                 EndObstacle.SESSIONS, f"still open: {where}{f' ({failed})' if failed else ''}", len(sessions)
             )
+        if behind := [node for node, oids in seen.admitting.items() if self._oid in oids]:
+            return self._not(EndObstacle.BEHIND, f"role {self._role} can still log in at {', '.join(behind)}", 0)
         if seen.unread:
             return self._not(EndObstacle.UNREAD, "; ".join(seen.unread.values()))
         if stays := self._still_starting(seen):

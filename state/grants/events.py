@@ -97,3 +97,12 @@ class GrantEnded(Body):
     nodes: tuple[str, ...]
     left: tuple[str, ...]
     message: str = field(metadata=WORDS)
+
+
+@event("grant.returned")
+@dataclass(frozen=True, slots=True)
+class GrantReturned(Observation):
+    """Its role was read again after its proof: a standby was promoted that had not heard of the end. It ends again."""
+
+    grant: str
+    message: str = field(metadata=WORDS)

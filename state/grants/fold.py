@@ -14,6 +14,7 @@ from state.grants.events import (
     GrantHeldUp,
     GrantOpened,
     GrantOpening,
+    GrantReturned,
     GrantWarned,
 )
 from state.journal.events import Recorded
@@ -98,6 +99,8 @@ class Grants:
                 grant.ending_since, grant.reason = recorded.at, body.reason
             case GrantHeldUp():
                 grant.obstacle = body.obstacle
+            case GrantReturned():
+                grant.ended, grant.ending_since = None, recorded.at
             case GrantEnded():
                 grant.ended, grant.obstacle = body, ""
                 over = [name for name, each in self.all.items() if each.ended is not None]
@@ -112,7 +115,10 @@ class Grants:
 GRANTS = Projection(
     Grants,
     Grants,
-    (GrantArmed, GrantOpening, GrantOpened, GrantExtended, GrantWarned, GrantEnding, GrantHeldUp, GrantEnded),
+    (
+        GrantArmed, GrantOpening, GrantOpened, GrantExtended, GrantWarned, GrantEnding, GrantHeldUp, GrantEnded,
+        GrantReturned,
+    ),  # fmt: skip
     Grants.fold,
     needs=Grants.needs,
 )

@@ -7,7 +7,7 @@ refused: without a journal it goes on, and is recorded when that is possible aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from state.api.caller import Caller
@@ -27,6 +27,7 @@ from state.grants.events import (
     GrantHeldUp,
     GrantOpened,
     GrantOpening,
+    GrantReturned,
     GrantWarned,
 )
 from state.grants.fold import Grant, Grants, TargetLook
@@ -41,9 +42,9 @@ from state.units import counted, utc
 LOOK, IDLE = 1.0, 2.0
 """Seconds between two looks at a target where a grant is live, and where none is."""
 DEADLINE = 4.0
-WINDOW = 60.0
+WINDOW = 30.0
 """Seconds for which the login is open at a time: so long it stays open when this engine is gone."""
-REOPEN = 20.0
+REOPEN = 10.0
 """Seconds of it that may pass until it is opened for another while."""
 WARNINGS = (120, 30)
 """Seconds before its end at which is warned."""
@@ -73,6 +74,7 @@ class Granting:
         self._actor, self._moved, self._clock = actor, moved, clock
         self.looks = grants.looks
         self._reopened: dict[str, float] = {}
+        self._over_at: dict[str, tuple[float, float]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
 
@@ -165,6 +167,7 @@ class Granting:
         except ReadFailure as error:
             look.error = error.message
             self._grants.unrecorded += 1
+            await asyncio.gather(*(self._kept_blindly(each, target) for each in mine))
             return
         look.seen, look.mono, look.error = seen, self._clock.mono(), "; ".join(seen.unread.values())
         self._grants.unrecorded += 1
@@ -178,6 +181,9 @@ class Granting:
     async def _found(self, name: str, role: TargetGrant) -> None:
         known = self._grants.all.get(role.grant)
         if known is not None and known.oid == role.oid:
+            if known.ended is not None:
+                told = f"{known.id} is at {name} again, as {role.role}: a node that had not heard of its end leads"
+                await self._note(GrantReturned(known.id, told), self._actor)
             return
         if role.ends is None or (known is not None and known.ended is None):
             return
@@ -198,7 +204,7 @@ class Granting:
         if ends != grant.ends:
             told = f"{grant.id} ends at {utc(ends)}"
             await self._note(GrantExtended(grant.id, ends, told), self._actor)
-        left = ends - seen.clock
+        left = self._left(grant.id, ends, seen.clock)
         if left <= 0:
             await self._begin_end(grant, EXPIRED, self._actor)
             return
@@ -209,15 +215,41 @@ class Granting:
             if left <= seconds and seconds not in grant.warned:
                 told = f"{grant.id} of {grant.person} at {grant.database} ends in {round(left)} s"
                 await self._note(GrantWarned(grant.id, seconds, told), self._actor)
+        unwatched: Mapping[str, str] = {}
         if any(grant.oid not in each for each in seen.reapers.values()):
-            await target.watch(grant.oid, deadline=DEADLINE)
+            unwatched = await target.watch(grant.oid, deadline=DEADLINE)
         now = self._clock.mono()
+        if any(node in seen.reapers for node in unwatched):
+            return  # a session that began there now would end by nobody but this engine
         if role.state is TargetState.OPEN and now - self._reopened.get(grant.id, float("-inf")) >= REOPEN:
             with suppress(
                 EffectRefused, EffectUnknown
             ):  # the next look tries again; the window bars the door meanwhile
                 await target.keep_open(grant.oid, window=WINDOW, deadline=DEADLINE)
                 self._reopened[grant.id] = now
+
+    def _left(self, grant: str, ends: float, clock: float) -> float:
+        """Seconds until it is over: by the target's clock, or by ours that goes on evenly, where that is sooner. A
+        clock that is set back there makes nothing longer."""
+        now = self._clock.mono()
+        over_at = now + ends - clock
+        for_ends, sooner = self._over_at.get(grant, (ends, over_at))
+        if for_ends == ends:
+            over_at = min(over_at, sooner)
+        self._over_at[grant] = ends, over_at
+        return over_at - now
+
+    async def _kept_blindly(self, grant: Grant, target: CanGrant) -> None:
+        """Where no node, or more than one, is known to accept writes: each node waits for the end, and ends what is
+        over by its own clock; no login is kept open."""
+        _, over_at = self._over_at.get(grant.id, (0.0, float("inf")))
+        if grant.ending_since is None and self._clock.mono() >= over_at:
+            await self._begin_end(grant, EXPIRED, self._actor)
+        elif grant.ending_since is None:
+            await target.watch(grant.oid, deadline=DEADLINE)
+            await target.terminate(grant.oid, {}, sure=False, deadline=DEADLINE)
+        else:
+            self._end(grant, target)
 
     async def _begin_end(self, grant: Grant, reason: str, actor: str) -> None:
         if grant.ending_since is None:

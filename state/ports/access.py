@@ -47,8 +47,13 @@ class CanGrant(Protocol):
     async def block(self, oid: int, *, deadline: float) -> None:
         """Close its login for good. Raises EffectRefused and EffectUnknown."""
 
-    async def terminate(self, oid: int, starting: Mapping[str, Sequence[int]], *, deadline: float) -> Mapping[str, str]:
-        """End its sessions at every node, and processes that have not said yet whose they are; why not, by node."""
+    async def terminate(
+        self, oid: int, starting: Mapping[str, Sequence[int]], *, sure: bool, deadline: float
+    ) -> Mapping[str, str]:
+        """End its sessions at every node, and processes that have not said yet whose they are; why not, by node.
+
+        `sure`: its end has begun, also where a node has not heard of that; else a node ends what it finds to be over.
+        """
 
     async def residue(self, oid: int, role: str, *, deadline: float) -> Sequence[Residue]:
         """What it has left in all databases. Raises ReadFailure."""

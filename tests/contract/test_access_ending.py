@@ -203,7 +203,7 @@ async def test_access_trap_35_an_account_that_was_not_made_here_is_never_touched
             host="127.0.0.1", port=pair.primary, user="bg_like", password="x", database="postgres"
         )
         await target.block(oid, deadline=4)
-        await target.terminate(oid, {}, deadline=4)
+        await target.terminate(oid, {}, sure=True, deadline=4)
         await target.clear(oid, [], deadline=4)
         await target.finish(oid, deadline=4)
         assert not await closed(session)

@@ -101,7 +101,12 @@ class MemoryAccess:
         if oid in self.roles:
             self.roles[oid] = replace(self.roles[oid], can_login=False, state=TargetState.ENDING)
 
-    async def terminate(self, oid: int, starting: Mapping[str, Sequence[int]], *, deadline: float) -> Mapping[str, str]:
+    async def terminate(
+        self, oid: int, starting: Mapping[str, Sequence[int]], *, sure: bool, deadline: float
+    ) -> Mapping[str, str]:
+        role = self.roles.get(oid)
+        if not sure and role is not None and (role.ends or 0) > self.clock:
+            return {}
         if not self.stuck:
             self.sessions[oid] = [each for each in self.sessions.get(oid, ()) if each.node in self.away]
         return {}
