@@ -13,6 +13,10 @@ STALE = 8.0
 """Seconds after which what was read of a target is not shown as if it were so now."""
 
 
+OVER = (GrantState.RESIDUE, GrantState.ENDED)
+"""No role and no session of it is left."""
+
+
 def new_grant_id() -> str:
     """A name for a grant that nobody has yet: one of a thousand million."""
     return "G-" + "".join(secrets.choice(ALPHABET) for _ in range(6))
@@ -20,7 +24,7 @@ def new_grant_id() -> str:
 
 def left_words(row: GrantRow, mono: float) -> str:
     """How long it lasts, by the target's clock: a countdown while that is known."""
-    if row.state is GrantState.ENDED:
+    if row.state in OVER:
         return f"+{row.late:.1f} s" if row.late >= 1 else "over"
     if row.ends_mono is None:
         return "unknown"

@@ -11,13 +11,15 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from adapters.access.access_rows import node_facts, seen_of
-from adapters.access.prepared_sql import BUNDLES, VERSION
+from adapters.access.pictures import taken
+from adapters.access.prepared_sql import VERSION
 from adapters.access.reapers import Reapers
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_cluster import PostgresCluster
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.access import AccessEntry
 from state.granting.model import AccessSeen, Armed, Bundle, Residue, ResidueKind
+from state.granting.picture import PictureItem
 from state.text import clean
 from state.units import time_limit
 
@@ -52,7 +54,7 @@ class PostgresAccess:
     def __init__(self, cluster: PostgresCluster, acting: Access, entry: AccessEntry) -> None:
         self._cluster, self._acting = cluster, acting
         self.bundles: Sequence[Bundle] = tuple(
-            each for each in entry.bundles if each in BUNDLES or entry.schema_owner is not None
+            each for each in entry.bundles if each is not Bundle.SCHEMA_FIX or entry.schema_owner is not None
         )
         self.longest = entry.longest
         self._reapers = Reapers(acting)
@@ -139,9 +141,7 @@ class PostgresAccess:
         )
         return {node.node: why for node, why in zip(self._cluster.servers, told, strict=True) if why}
 
-    async def _end_at(
-        self, node: PostgresNode, oid: int, starting: Sequence[int], sure: bool, deadline: float
-    ) -> str:
+    async def _end_at(self, node: PostgresNode, oid: int, starting: Sequence[int], sure: bool, deadline: float) -> str:
         try:
             async with self._cluster.acting(node.node, deadline) as session:
                 await session.fetchval("select recovery_access.terminate($1, $2, $3)", oid, list(starting), sure)
@@ -185,6 +185,18 @@ class PostgresAccess:
             except (EffectRefused, EffectUnknown) as error:
                 failed[name] = error.message
         return failed
+
+    async def picture(self, oids: Collection[int], *, deadline: float) -> Sequence[PictureItem]:
+        """All databases, one after the other. Raises ReadFailure."""
+        primary = await self._primary(deadline)
+
+        @asynccontextmanager
+        async def reading(database: str) -> AsyncIterator[Session]:
+            access = replace(self._acting, database=database or self._acting.database)
+            async with _reading(primary, access, deadline) as session:
+                yield session
+
+        return await taken(reading, oids)
 
     async def finish(self, oid: int, *, deadline: float) -> None:
         """Remove the role. Raises EffectRefused and EffectUnknown."""

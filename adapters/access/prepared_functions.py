@@ -44,7 +44,7 @@ begin
   if role_name !~ '^bg_[a-z0-9_]{1,60}$' then
     raise 'not the name of a grant: %', role_name using errcode = 'invalid_name';
   end if;
-  if (select rolsuper from pg_roles where rolname = given) then
+  if bundle <> 'superuser' and (select rolsuper from pg_roles where rolname = given) then
     raise 'bundle % gives superuser rights', bundle using errcode = 'insufficient_privilege';
   end if;
   if pg_is_in_recovery() then raise 'this server is a standby' using errcode = 'read_only_sql_transaction'; end if;
@@ -53,10 +53,14 @@ begin
   if current_setting('server_version_num')::int >= 160000 then
     how := case when bundle = 'schema-fix' then ' with inherit true, set true' else ' with inherit true, set false' end;
   end if;
-  execute format('grant %I to %I%s', given, role_name, how);
   execute format('comment on role %I is %L', role_name, 'recovery grant ' || jsonb_build_object('grant', grant_id,
     'effect', effect, 'bundle', bundle, 'person', person, 'ticket', ticket,
     'made', extract(epoch from clock_timestamp()), 'ends', extract(epoch from until), 'state', 'armed')::text);
+  if bundle = 'superuser' then
+    perform recovery_access.raise_up((select r.oid from pg_roles as r where r.rolname = role_name));
+  else
+    execute format('grant %I to %I%s', given, role_name, how);
+  end if;
   return query select r.oid, extract(epoch from until)::float8 from pg_roles as r where r.rolname = role_name;
 end $f$;
 

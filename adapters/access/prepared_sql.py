@@ -10,6 +10,7 @@ Sources: PostgreSQL manual, "CREATE FUNCTION" (Writing SECURITY DEFINER Function
 
 from __future__ import annotations
 
+from adapters.access.picture_sql import SUPER, tier_sql
 from adapters.access.prepared_functions import CLEANER, FUNCTIONS, HEAD, REAPER
 from state.granting.model import Bundle
 
@@ -46,15 +47,19 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def prepare_sql(major: int, *, act: str, read: str, longest: int, schema_owner: str | None = None) -> str:
+def prepare_sql(
+    major: int, *, act: str, read: str, longest: int, schema_owner: str | None = None, superuser: bool = False
+) -> str:
     """What an administrator runs once in each database of the cluster; it may be run again.
 
     `act` and `read` are the accounts of the estate, `longest` the most seconds of a grant, `schema_owner` the role that
-    owns the tables which schema-fix is for. Raises ValueError for a major version that this is not written for.
+    owns the tables which schema-fix is for; `superuser`: the estate allows that tier. Raises ValueError for a
+    major version that this is not written for.
     """
     if major not in MAJORS:
         raise ValueError(f"PostgreSQL {major} is not one of {', '.join(map(str, MAJORS))}")
-    return "\n".join([_roles(major, act, read, schema_owner), _functions(longest, schema_owner), _rights(act)])
+    parts = [_roles(major, act, read, schema_owner), _functions(longest, schema_owner, superuser), _rights(act)]
+    return "\n".join([*parts, *([tier_sql(quoted(act))] if superuser else [])])
 
 
 def _roles(major: int, act: str, read: str, schema_owner: str | None) -> str:
@@ -84,10 +89,13 @@ def _role(name: str, login: str) -> str:
     )
 
 
-def _functions(longest: int, schema_owner: str | None) -> str:
+def _functions(longest: int, schema_owner: str | None, superuser: bool) -> str:
     given = {each.value: role for each, role in BUNDLES.items()}
     if schema_owner:
         given[Bundle.SCHEMA_FIX.value] = schema_owner
+    lent = [*given.values()]
+    if superuser:
+        given[Bundle.SUPERUSER.value] = SUPER
     cases = " ".join(f"when {literal(name)} then {literal(role)}" for name, role in given.items())
     head = [
         f"create schema if not exists {SCHEMA} authorization {OWNER};",
@@ -98,7 +106,7 @@ def _functions(longest: int, schema_owner: str | None) -> str:
         f"revoke all on {SCHEMA}.turn from public;",
     ]
     told = {"HEAD": HEAD, "CASES": cases, "LONGEST": str(longest), "VERSION": str(VERSION)}
-    told["LENT"] = ", ".join(literal(role) for role in given.values())
+    told["LENT"] = ", ".join(literal(role) for role in lent)
     body = FUNCTIONS
     for name, value in told.items():
         body = body.replace(f"@{name}@", value)

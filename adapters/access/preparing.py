@@ -22,6 +22,7 @@ from state.config_files.suggestions import not_found
 from state.errors import ReadFailure, Refused, Trouble
 from state.estate.access import AccessEntry
 from state.estate.model import Estate, SecretRef
+from state.granting.model import Bundle
 from state.text import clean
 
 DEADLINE = 10.0
@@ -53,7 +54,9 @@ class Preparing:
     def sql(self, major: int) -> str:
         """The SQL for a major version. Raises ValueError for one that is not known."""
         longest, owner = round(self._entry.longest), self._entry.schema_owner
-        return prepare_sql(major, act=self._act, read=self._options.user, longest=longest, schema_owner=owner)
+        allowed = Bundle.SUPERUSER in self._entry.bundles
+        read = self._options.user
+        return prepare_sql(major, act=self._act, read=read, longest=longest, schema_owner=owner, superuser=allowed)
 
     async def major(self) -> int:
         """The major version of the node that accepts writes. Raises ReadFailure."""

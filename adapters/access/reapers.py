@@ -20,6 +20,8 @@ PATIENCE = 30
 """Seconds after the end for which a reaper looks at least, also for processes that have not said yet whose they are."""
 LONGEST = 864_000.0
 """Seconds for which this process listens to one, more than any grant lasts."""
+AT_ONCE = 8
+"""Connections that are opened at one time: after a restart every grant needs one at every node."""
 NAME = "recovery reaper"
 BUSY = (
     "select count(*) from pg_stat_activity where application_name = $1 and state = 'active' "
@@ -32,12 +34,13 @@ class Reapers:
 
     def __init__(self, acting: Access) -> None:
         self._acting = acting
+        self._few = asyncio.Semaphore(AT_ONCE)
         self._running: dict[tuple[str, int], tuple[Session, asyncio.Task[None]]] = {}
 
     async def begin(self, node: PostgresNode, oid: int, deadline: float) -> str:
         """Have a server wait for the end of a grant, unless it does; why it does not, empty when it does."""
         try:
-            async with asyncio.timeout(deadline):
+            async with self._few, asyncio.timeout(deadline):
                 session: Session = await node.session(self._acting, deadline=deadline, read_only=False)
                 try:
                     return await self._begun(session, node.node, oid)

@@ -211,6 +211,14 @@ async def _end_grant(side: Side, request: web.Request) -> web.StreamResponse:
     return answer({"value": plain(await side.service.granting.end(side.caller(request), grant))})
 
 
+async def _accept_residue(side: Side, request: web.Request) -> web.StreamResponse:
+    asked = await _body(request)
+    grant, reason = (asked.get(name) for name in ("grant", "reason"))
+    if not (isinstance(grant, str) and isinstance(reason, str)):
+        raise NotFound("grant and reason must be texts")
+    return answer({"value": plain(await side.service.granting.accept(side.caller(request), grant, reason))})
+
+
 async def _record_release(side: Side, request: web.Request) -> web.StreamResponse:
     asked = read_record(await _body(request))
     return answer({"value": plain(await side.service.releases.record(side.caller(request), asked))})
@@ -260,6 +268,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/compare/cancel", True, _cancel_comparison, stops=True),
     Route("POST", "/v1/access/claim", True, _claim),
     Route("POST", "/v1/access/end", True, _end_grant, stops=True),
+    Route("POST", "/v1/access/accept", True, _accept_residue),
     Route("POST", "/v1/releases", True, _record_release),
     Route("POST", "/v1/approvals", True, _ask_approval),
     Route("POST", "/v1/approvals/{name}/card", True, _approval_card),

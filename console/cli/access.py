@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from console.access_text import doing_words, is_bad, left_words, new_grant_id, others_words
+from console.access_text import OVER, doing_words, is_bad, left_words, new_grant_id, others_words
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Listing
 from console.cli.look import SeenView, gather, heading
@@ -176,13 +176,28 @@ async def _ended(client: EngineClient, grant: str, within: float, *, as_json: bo
     row: GrantRow | None = None
     try:
         async with asyncio.timeout(within):
-            while row is None or row.state is not GrantState.ENDED:
+            while row is None or row.state not in OVER:
                 row = _known(await client.view("access"), grant)
                 await asyncio.sleep(0.2)
     except TimeoutError:
         against = f": {row.obstacle}. {row.way_out}" if row is not None and row.obstacle else ""
         raise EffectUnknown(f"{grant} is not proven to be over{against}") from None
     _tell_proof(row, as_json=as_json)
+    return ExitCode.DONE
+
+
+@access.command()
+@click.argument("grant")
+@click.option("--reason", required=True, help="Why what it left may stay: 10 characters or more.")
+@estate_option
+@json_option
+def accept(grant: str, reason: str, estate: str | None, as_json: bool) -> int:
+    """Take what GRANT left at its database as it is: by another person than its holder, and recorded."""
+    accepted = ask(client_of(estate, quiet=as_json, acting=True).accept_residue(grant, reason))
+    if as_json:
+        say_json({"grant": grant, "accepted": accepted.message})
+    else:
+        say(neutral(accepted.message))
     return ExitCode.DONE
 
 

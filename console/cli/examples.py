@@ -41,6 +41,7 @@ EXAMPLES: Mapping[str, str] = {
     "access request": "recovery access request orders read-all --reason 'rows missing' --ticket INC-42 --for 15m",
     "access extend": "recovery access extend G-7KQ2MX --by 15m --reason 'repair still runs' --plan-only",
     "access end": "recovery access end G-7KQ2MX",
+    "access accept": "recovery access accept G-7KQ2MX --reason 'the extension stays, CHG-81'",
     "access proof": "recovery access proof G-7KQ2MX --json",
     "db show": "recovery db show --json",
     "db compare": "recovery db compare orders/n1 orders/n2 --tables 'public.*' --repair differences.sql",

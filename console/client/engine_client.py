@@ -83,11 +83,8 @@ class EngineClient:
         value = (await self._ask("/v1/hello"))["value"]
         spoken = value[0] if isinstance(value, list) and value else None
         if spoken != API_VERSION:
-            raise Refused(
-                "same version",
-                f"the engine speaks API version {clean(str(spoken))}, this console {API_VERSION}",
-                "Update the older of the two programs",
-            )
+            fact = f"the engine speaks API version {clean(str(spoken))}, this console {API_VERSION}"
+            raise Refused("same version", fact, "Update the older of the two programs")
         return _revive(Hello, value)
 
     async def view(self, topic: str) -> Any:
@@ -133,6 +130,10 @@ class EngineClient:
     async def claim_grant(self, grant: str, verifier: str) -> Accepted:
         """Have a grant's login opened with what this process made of its secret; `message` is the role's name."""
         return await self._act("/v1/access/claim", {"grant": grant, "verifier": verifier})
+
+    async def accept_residue(self, grant: str, reason: str) -> Accepted:
+        """Take what a grant left as it is. Raises Refused and NotFound."""
+        return await self._act("/v1/access/accept", {"grant": grant, "reason": reason})
 
     async def end_grant(self, grant: str) -> Accepted:
         """End a grant now; it is over when that is proven."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,6 +15,7 @@ from state.errors import ReadFailure
 from state.estate.access import AccessEntry
 from state.estate.model import Estate, HandStep, Name
 from state.granting.model import AccessSeen, Bundle, TargetGrant, TargetState, role_name
+from state.granting.picture import NOT_SEEN
 from state.ports.access import CanGrant
 from state.ports.database import Database
 from state.ports.outside import Outside
@@ -32,6 +33,7 @@ MEANS = {
     Bundle.MONITOR: "reads the statements of all sessions, with the values in them",
     Bundle.TERMINATE: "ends sessions of every account that is no superuser and none of recovery's own",
     Bundle.CONFIG_RELOAD: "has every server process read its configuration files again",
+    Bundle.SUPERUSER: "is a superuser after SET ROLE recovery_super: may do everything there, also to what ends it",
     Bundle.SCHEMA_FIX: "changes and drops tables of the schema's owner; what is lost then is lost",
 }
 
@@ -142,10 +144,17 @@ class GiveAccess(AccessChange):
                           "Add the person under people", "the maintainers of the estate file"),
                 *self.common_rules(seen),
             ),
-            warnings=(CardWarning(WarningKind.EFFECT, self.cluster_name, f"{person} {MEANS[bundle]}"),),
+            warnings=tuple(CardWarning(WarningKind.EFFECT, self.cluster_name, told) for told in self._warned()),
             sessions_cut=0,
+            approvers=1 if bundle is Bundle.SUPERUSER else 0,
             already=there is not None and there.effect == self.effect != "",
         )  # fmt: skip
+
+    def _warned(self) -> Iterator[str]:
+        """What it means, and of a superuser what nobody can prove."""
+        yield f"{self.args.person} {MEANS[self.args.bundle]}"
+        if self.args.bundle is Bundle.SUPERUSER:
+            yield "what it leaves is compared afterwards; not seen by that: " + "; ".join(NOT_SEEN)
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
         """Make the role without a login, and have each server wait for its end."""

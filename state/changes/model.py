@@ -64,7 +64,8 @@ class Preview:
     the target state is reached, nothing would be sent. `leaves` are the settings that it would make. `renews` are the
     facts of the target's identity that are others afterwards, such as since when a server runs. `services` are touched
     besides those that its target says. `ranking` are the candidates, the best one first. `gain`: so many more servers
-    would serve, fewer where it is negative; in a set the largest gain comes first.
+    would serve, fewer where it is negative; in a set the largest gain comes first. `approvers`: so many other people
+    must approve in any case, whatever the estate's table says.
     """
 
     verb: str
@@ -83,6 +84,7 @@ class Preview:
     services: tuple[str, ...] = ()
     ranking: tuple[Fact, ...] = ()
     gain: int = 0
+    approvers: int = 0
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:

@@ -8,13 +8,15 @@ from enum import StrEnum
 
 
 class Bundle(StrEnum):
-    """A set of rights that is given as one. None of them makes its holder a superuser."""
+    """A set of rights that is given as one. Only `superuser` makes its holder one: a tier of its own, after whose end
+    what it left is looked at."""
 
     READ_ALL = "read-all"
     MONITOR = "monitor"
     TERMINATE = "terminate"
     CONFIG_RELOAD = "config-reload"
     SCHEMA_FIX = "schema-fix"
+    SUPERUSER = "superuser"
 
 
 class TargetState(StrEnum):

@@ -106,3 +106,36 @@ class GrantReturned(Observation):
 
     grant: str
     message: str = field(metadata=WORDS)
+
+
+@event("grant.pictured")
+@dataclass(frozen=True, slots=True)
+class GrantPictured(Body):
+    """A part of what is compared after a grant of the tier of superusers, as it was before anybody could log in."""
+
+    grant: str
+    part: int
+    parts: int
+    items: tuple[str, ...]
+    message: str = field(metadata=WORDS)
+
+
+@event("grant.compared")
+@dataclass(frozen=True, slots=True)
+class GrantCompared(Body):
+    """What is not as it was before it, each with its way out; none: it is settled."""
+
+    grant: str
+    found: tuple[str, ...]
+    message: str = field(metadata=WORDS)
+
+
+@event("grant.residue-accepted")
+@dataclass(frozen=True, slots=True)
+class GrantResidueAccepted(Body):
+    """A person, who is not its holder, takes what differs as it is; `accepted` is what."""
+
+    grant: str
+    accepted: tuple[str, ...]
+    reason: str
+    message: str = field(metadata=WORDS)

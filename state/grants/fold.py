@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from state.granting.model import AccessSeen, NotEnded
+from state.granting.model import AccessSeen, Bundle, NotEnded
 from state.grants.events import (
     GrantArmed,
+    GrantCompared,
     GrantEnded,
     GrantEnding,
     GrantExtended,
     GrantHeldUp,
     GrantOpened,
     GrantOpening,
+    GrantPictured,
+    GrantResidueAccepted,
     GrantReturned,
     GrantWarned,
 )
@@ -26,7 +29,11 @@ KEPT = 50
 
 @dataclass
 class Grant:
-    """One grant. `ending_since` is the wall clock at which its end began, None before; `ended` is its proof's entry."""
+    """One grant. `ending_since` is the wall clock at which its end began, None before; `ended` is its proof's entry.
+
+    Of the tier of superusers: `pictured` when all of `picture` is there, `compared` when it was after the end,
+    `residue` what differed then, `accepted` by whom.
+    """
 
     id: str
     database: str
@@ -44,7 +51,17 @@ class Grant:
     obstacle: str = ""
     ended: GrantEnded | None = None
     by: str = ""
+    picture: list[str] = field(default_factory=list)
+    pictured: bool = False
+    compared: bool = False
+    residue: tuple[str, ...] = ()
+    accepted: str = ""
     seqs: list[int] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of what it may have left is open."""
+        return self.bundle != Bundle.SUPERUSER.value or bool(self.accepted) or (self.compared and not self.residue)
 
 
 @dataclass
@@ -68,12 +85,17 @@ class Grants:
     @property
     def moving(self) -> bool:
         """Whether what is told of it may change at any time."""
-        return bool(self.open)
+        return bool(self.open or self.unsettled)
 
     @property
     def open(self) -> list[Grant]:
         """Those that are not proven to be over."""
         return [each for each in self.all.values() if each.ended is None]
+
+    @property
+    def unsettled(self) -> list[Grant]:
+        """Those that are over and may have left something."""
+        return [each for each in self.all.values() if each.ended is not None and not each.settled]
 
     def fold(self, recorded: Recorded) -> None:
         """Apply one entry. Raises KeyError for a grant that was never armed."""
@@ -86,6 +108,9 @@ class Grants:
             return
         grant = self.all[body.grant]  # type: ignore[attr-defined]
         grant.seqs.append(recorded.seq)
+        if isinstance(body, AfterEnd):
+            _after_end(grant, body, recorded)
+            return
         match body:
             case GrantOpening():
                 grant.opening = True
@@ -97,13 +122,9 @@ class Grants:
                 grant.warned.add(body.seconds)
             case GrantEnding():
                 grant.ending_since, grant.reason = recorded.at, body.reason
-            case GrantHeldUp():
-                grant.obstacle = body.obstacle
-            case GrantReturned():
-                grant.ended, grant.ending_since = None, recorded.at
             case GrantEnded():
                 grant.ended, grant.obstacle = body, ""
-                over = [name for name, each in self.all.items() if each.ended is not None]
+                over = [name for name, each in self.all.items() if each.ended is not None and each.settled]
                 for name in over[:-KEPT]:
                     del self.all[name]
 
@@ -112,13 +133,32 @@ class Grants:
         return [seq for each in self.all.values() for seq in each.seqs]
 
 
+AfterEnd = GrantHeldUp | GrantReturned | GrantPictured | GrantCompared | GrantResidueAccepted
+"""What is about its end, and what it may have left."""
+
+
+def _after_end(grant: Grant, body: AfterEnd, recorded: Recorded) -> None:
+    match body:
+        case GrantHeldUp():
+            grant.obstacle = body.obstacle
+        case GrantReturned():
+            grant.ended, grant.ending_since, grant.compared, grant.accepted = None, recorded.at, False, ""
+        case GrantPictured():
+            grant.picture = [*(grant.picture if body.part > 1 else ()), *body.items]
+            grant.pictured = body.part == body.parts
+        case GrantCompared():
+            grant.compared, grant.residue = True, body.found
+        case GrantResidueAccepted():
+            grant.accepted = recorded.event.actor
+
+
 GRANTS = Projection(
     Grants,
     Grants,
     (
         GrantArmed, GrantOpening, GrantOpened, GrantExtended, GrantWarned, GrantEnding, GrantHeldUp, GrantEnded,
-        GrantReturned,
-    ),  # fmt: skip
+        GrantReturned, GrantPictured, GrantCompared, GrantResidueAccepted,
+    ),
     Grants.fold,
     needs=Grants.needs,
-)
+)  # fmt: skip

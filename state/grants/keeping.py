@@ -7,7 +7,7 @@ refused: without a journal it goes on, and is recorded when that is possible aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from state.api.caller import Caller
@@ -16,7 +16,7 @@ from state.changes.model import Risk
 from state.clock import Clock
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown, JournalUnavailable, ReadFailure, Refused
-from state.granting.model import AccessSeen, EndProof, TargetGrant, TargetState
+from state.granting.model import AccessSeen, Bundle, EndProof, TargetGrant, TargetState
 from state.granting.scram import VERIFIER, fingerprint
 from state.grants.ending import GrantEnd
 from state.grants.events import (
@@ -27,10 +27,12 @@ from state.grants.events import (
     GrantHeldUp,
     GrantOpened,
     GrantOpening,
+    GrantResidueAccepted,
     GrantReturned,
     GrantWarned,
 )
 from state.grants.fold import Grant, Grants, TargetLook
+from state.grants.residue import Pictures
 from state.journal.events import Body, Event
 from state.journal.writer import Journal
 from state.policy.authority import ACTING, require_known, require_role
@@ -53,6 +55,7 @@ UNUSED = 600.0
 RETRY, LONGEST_RETRY = 0.5, 30.0
 AGAIN = 1.0
 """Seconds until a proof that could not be recorded is tried again."""
+SHORTEST_REASON = 10
 EXPIRED, LAPSED = "its time is over", "nobody took its secret within 10 min"
 ENDED_THERE = "it was blocked at the target"
 
@@ -77,6 +80,7 @@ class Granting:
         self._over_at: dict[str, tuple[float, float]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
+        self._pictures = Pictures(lambda: [each.oid for each in grants.all.values()], self._note_own)
 
     async def watch(self) -> None:
         """Look at each target for as long as the engine lives."""
@@ -97,6 +101,7 @@ class Granting:
             for task in self._ends.values():
                 task.cancel()
             await asyncio.gather(*self._ends.values(), return_exceptions=True)
+            await self._pictures.close()
 
     async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:
         """Open the login with what the caller's own process made of a secret. Raises Refused, NotFound,
@@ -109,6 +114,9 @@ class Granting:
             raise Refused("verifier", "this is not a SCRAM-SHA-256 verifier", "recovery access request")
         if grant.opening or grant.opened or grant.ending_since is not None:
             raise Refused("secret-once", f"the secret of {grant.id} was taken", "End it and ask for another one")
+        if grant.bundle == Bundle.SUPERUSER.value and not grant.pictured:
+            fact = f"what {grant.database} is like before {grant.id} is not recorded yet"
+            raise Refused("picture", fact, "Take it again in a moment; recovery access list")
         target = self._target(grant)
         await target.watch(grant.oid, deadline=DEADLINE)
         seen = await target.seen([grant.oid], deadline=DEADLINE)
@@ -143,6 +151,21 @@ class Granting:
         await self._begin_end(grant, f"ended by {caller.person}", caller.person)
         return Accepted("", f"{grant.id} is ending; it is over when that is proven")
 
+    async def accept(self, caller: Caller, grant_id: str, reason: str) -> Accepted:
+        """Take what a grant left as it is. Raises Refused, NotFound and JournalUnavailable."""
+        require_role(caller, ("commander", "access-admin"), "accepting what a grant left")
+        grant = self._grants.all.get(grant_id)
+        if grant is None or grant not in self._grants.unsettled or not grant.compared:
+            raise not_found("grant that left something", grant_id, [each.id for each in self._grants.unsettled])
+        if caller.person.casefold() == grant.person.casefold():
+            raise Refused("grantee", f"{grant.id} was for {grant.person}", "Ask another person to look at it")
+        if len(reason.strip()) < SHORTEST_REASON:
+            raise Refused("reason", "why what it left may stay is not said", "Say it in 10 characters or more")
+        told = f"{grant.id}: {counted(len(grant.residue), 'thing')} accepted by {caller.person}: {reason.strip()[:300]}"
+        body = GrantResidueAccepted(grant.id, grant.residue, reason.strip()[:300], told)
+        await self._journal.append(Event(body, caller.person, caller.session))
+        return Accepted("", told)
+
     def _known(self, name: str) -> Grant:
         grant = self._grants.all.get(name)
         if grant is None or grant.ended is not None:
@@ -174,8 +197,12 @@ class Granting:
         for role in seen.roles:
             if role.ours:
                 await self._found(name, role)
-        for grant in [each for each in self._grants.open if each.database == name]:
-            await self._kept(grant, target, seen)
+        for grant in [*self._grants.open, *self._grants.unsettled]:
+            if grant.database == name:
+                self._pictures.keep(grant, target)
+        mine = [each for each in self._grants.open if each.database == name]
+        watched = await self._watched(mine, target, seen)
+        await asyncio.gather(*(self._kept(each, target, seen, watched=each.id in watched) for each in mine))
         self._moved()
 
     async def _found(self, name: str, role: TargetGrant) -> None:
@@ -191,8 +218,18 @@ class Granting:
         body = GrantArmed(role.grant, name, role.oid, role.role, role.person, role.bundle, role.ticket, role.ends, told)
         await self._note(body, self._actor)
 
-    async def _kept(self, grant: Grant, target: CanGrant, seen: AccessSeen) -> None:
-        """What is due for one grant now, by the target's clock."""
+    async def _watched(self, grants: Sequence[Grant], target: CanGrant, seen: AccessSeen) -> Collection[str]:
+        """Have each server that is read wait for the end of each; those for which all do. Before anything else: in a
+        server that has restarted nobody waits, and a session may have begun."""
+        live = [each for each in grants if each.ending_since is None]
+        lacking = [each for each in live if any(each.oid not in oids for oids in seen.reapers.values())]
+        told = await asyncio.gather(*(target.watch(each.oid, deadline=DEADLINE) for each in lacking))
+        failed = {each.id for each, why in zip(lacking, told, strict=True) if any(node in seen.reapers for node in why)}
+        return {each.id for each in grants} - failed
+
+    async def _kept(self, grant: Grant, target: CanGrant, seen: AccessSeen, *, watched: bool) -> None:
+        """What is due for one grant now, by the target's clock. `watched`: each server that is read waits for its
+        end."""
         role = seen.role(grant.oid)
         if grant.ending_since is not None or grant.id in self._ends:
             self._end(grant, target)
@@ -215,11 +252,8 @@ class Granting:
             if left <= seconds and seconds not in grant.warned:
                 told = f"{grant.id} of {grant.person} at {grant.database} ends in {round(left)} s"
                 await self._note(GrantWarned(grant.id, seconds, told), self._actor)
-        unwatched: Mapping[str, str] = {}
-        if any(grant.oid not in each for each in seen.reapers.values()):
-            unwatched = await target.watch(grant.oid, deadline=DEADLINE)
         now = self._clock.mono()
-        if any(node in seen.reapers for node in unwatched):
+        if not watched:
             return  # a session that began there now would end by nobody but this engine
         if role.state is TargetState.OPEN and now - self._reopened.get(grant.id, float("-inf")) >= REOPEN:
             with suppress(
@@ -295,6 +329,9 @@ class Granting:
             await asyncio.sleep(AGAIN)
         self._witness.after(Risk.B4)
         self._hurry.set()
+
+    async def _note_own(self, body: Body) -> bool:
+        return await self._note(body, self._actor)
 
     async def _note(self, body: Body, actor: str) -> bool:
         """Record it, and tell whether that was possible."""

@@ -51,6 +51,7 @@ class Grading:
             tier=min(tiers, default=None),
             reversible=all(one.preview.undo is not None for one in acting if not one.step.ends),
             rto_left=None if running is None else remaining(running, self._clock.mono()),
+            approvers=max((one.preview.approvers for one in acting), default=0),
             score=sum(each.points for each in self.points(draft, seen)),
         )
 

@@ -29,6 +29,8 @@ class Grade:
     rto_left: float | None = None
     score: int = 0
     """Points of what makes it risky."""
+    approvers: int = 0
+    """Other people who must approve in any case: what it hands out is too much for one."""
 
     @property
     def loss_grade(self) -> str:
@@ -92,6 +94,8 @@ def decide(policies: Policies, environment: str, grade: Grade) -> Ruling:
     """The first rule that fits decides; where none does, the class alone, as in an estate without a table. Above the
     estate's score it needs a change id, and an approval in any case."""
     found = _by_facts(policies, environment, grade)
+    if grade.approvers > found.approvers:
+        found = replace(found, rule=f"{found.rule}, and superuser", approvers=grade.approvers)
     limit = policies.score
     if limit is None or grade.score <= limit.above or grade.risk is Risk.B0:
         return found

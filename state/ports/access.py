@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from state.granting.model import AccessSeen, Armed, Bundle, Residue
+from state.granting.picture import PictureItem
 
 
 class CanGrant(Protocol):
@@ -60,6 +61,10 @@ class CanGrant(Protocol):
 
     async def clear(self, oid: int, databases: Collection[str], *, deadline: float) -> Mapping[str, str]:
         """Hand over what it made and revoke what it had, in each database; why not, by database."""
+
+    async def picture(self, oids: Collection[int], *, deadline: float) -> Sequence[PictureItem]:
+        """All that is compared before and after a grant of the tier of superusers, but for the roles of these OIDs.
+        Raises ReadFailure; what cannot be read is an item itself."""
 
     async def finish(self, oid: int, *, deadline: float) -> None:
         """Remove the role. Raises EffectRefused and EffectUnknown."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from state.api.views.access import AccessTargetRow, AccessView, ElevatedRow, GrantRow, GrantSessionRow, GrantState
 from state.grants.fold import Grant, Grants, TargetLook
-from state.units import clock
+from state.units import clock, counted
 from state.views.context import Alarm, Contribution, ViewContext
 
 UNSEEN = 10.0
 """Seconds without a reading after which a live grant is told as one that nobody watches."""
 LATE = 5.0
 """Seconds after its time at which a grant whose end has not begun is told."""
+SETTLE = "Resolve each; what may stay another person accepts: recovery access accept {} --reason TEXT"
 EXPIRING = 120.0
 """Seconds before its end from which a grant counts as expiring."""
 
@@ -36,8 +37,18 @@ def contribute(context: ViewContext) -> Contribution:
     """What every screen must show: grants that are not proven to be over though they should be, that end soon, or whose
     target is not read."""
     grants = context.of(Grants)
-    told = (_alarm(each, grants.looks.get(each.database), context.now_mono) for each in grants.open)
+    told = [_alarm(each, grants.looks.get(each.database), context.now_mono) for each in grants.open]
+    told += [f"{each.id} of {each.person} at {each.database}: {_not_as_before(each)}" for each in grants.unsettled]
     return Contribution(alarms=tuple(Alarm(f"{each}; 6 shows it") for each in told if each))
+
+
+def _not_as_before(grant: Grant) -> str:
+    """What is open of a grant that is over; empty when nothing."""
+    if grant.ended is None or grant.settled:
+        return ""
+    if not grant.compared:
+        return "it is not compared yet what it left"
+    return f"{counted(len(grant.residue), 'thing')} not as before it, the first: {grant.residue[0]}"
 
 
 def _alarm(grant: Grant, look: TargetLook | None, now_mono: float) -> str:
@@ -79,19 +90,19 @@ def _row(grant: Grant, look: TargetLook | None) -> GrantRow:
         ends_mono=left,
         sessions=() if ended is not None else sessions,
         read_mono=look.mono if look is not None else None,
-        obstacle=held.told if held is not None else grant.obstacle,
-        way_out=held.way_out if held is not None else "",
+        obstacle=held.told if held is not None else _not_as_before(grant) or grant.obstacle,
+        way_out=held.way_out if held is not None else SETTLE.format(grant.id) if grant.residue else "",
         ended_at=None if ended is None else ended.at,
         late=0.0 if ended is None else ended.late,
         proof="" if ended is None else ended.message,
-        left=() if ended is None else ended.left,
+        left=() if ended is None else (*ended.left, *grant.residue),
         by=grant.reason,
     )
 
 
 def _state(grant: Grant, clock: float | None) -> GrantState:
     if grant.ended is not None:
-        return GrantState.ENDED
+        return GrantState.ENDED if grant.settled else GrantState.RESIDUE
     if grant.ending_since is not None:
         return GrantState.ENDING
     if not grant.opened:

@@ -167,6 +167,7 @@ ELSEWHERE = {
     "db lost": "tests/contract/test_lost.py",
     "access list": "tests/scenarios/test_access_verbs.py",
     "access end": "tests/scenarios/test_access_verbs.py",
+    "access accept": "tests/scenarios/test_access_superuser.py",
     "access proof": "tests/scenarios/test_access_verbs.py",
     "db prepare": "tests/contract/test_access_prepare.py",
     "trust": "tests/attack/test_whose_estate.py",

@@ -213,6 +213,8 @@ def _prepare(servers: Servers, major: int) -> None:
         servers.pair.control(node, "-m", "fast", "stop")
     own = (place / "a" / "postgresql.auto.conf").read_text()
     other = place / "b" / "postgresql.auto.conf"
-    other.write_text(own + "".join(line + "\n" for line in other.read_text().splitlines() if "primary_conninfo" in line))
+    other.write_text(
+        own + "".join(line + "\n" for line in other.read_text().splitlines() if "primary_conninfo" in line)
+    )
     for node in ("a", "b"):
         servers.again(node)

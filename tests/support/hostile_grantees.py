@@ -65,6 +65,8 @@ class Hostile:
     sessions: list[asyncpg.Connection] = field(default_factory=list)
     used: int = 0
     refused: int = 0
+    what: dict[int, str] = field(default_factory=dict)
+    """What a session is, by its id."""
     last: float = 0.0
     found: list[str] = field(default_factory=list)
 
@@ -81,16 +83,17 @@ async def begun(site: AccessSite, n: int, rolls: random.Random, seconds: int) ->
     """A grant that is used at once, in the ways of one who wants to keep it."""
     role, secret = role_name(f"h{n:03d}", "mallory"), new_secret()
     bundle = BUNDLES[n % len(BUNDLES)]
-    began = time.monotonic()
     armed = await site.target.arm(
         f"G-H{n:03d}", role, bundle, "mallory", "T", effect=f"h/{n}", seconds=seconds, deadline=9
     )
+    ends = time.monotonic() + armed.ends - time.time()  # servers and this process have one clock
     await site.target.open_login(armed.oid, verifier(secret), window=60, deadline=9)
     await site.target.watch(armed.oid, deadline=9)
-    holder = Hostile(n, armed.oid, role, [secret, "mine", "other"], began + seconds, rolls, n % 7 == 3)
+    holder = Hostile(n, armed.oid, role, [secret, "mine", "other"], ends, rolls, n % 7 == 3)
     with suppress(*FAILED):
         session = await site.login(site.leader, role, secret)
         holder.sessions.append(session)
+        holder.what[id(session)] = f"its first session at {site.leader}"
         for statement in EVIL:
             with suppress(*FAILED):
                 await session.execute(statement.format(n=n))
@@ -101,6 +104,7 @@ async def begun(site: AccessSite, n: int, rolls: random.Random, seconds: int) ->
         with suppress(*FAILED):
             session = await site.login(site.standby if each else site.leader, role, rolls.choice(["mine", secret]))
             holder.sessions.append(session)
+            holder.what[id(session)] = f"its session {each + 1} at {site.standby if each else site.leader}"
             for statement in LASTING[(n + each) % len(LASTING)]:
                 with suppress(*FAILED):
                     await session.execute(statement)
@@ -124,6 +128,7 @@ async def clung(site: AccessSite, holder: Hostile, over: asyncio.Event) -> None:
                 holder.refused += 1
             else:
                 holder.usable(f"a login at {node}")
+                holder.what[id(made)] = f"a later session at {node}"
                 holder.sessions.append(made)
         if not slow and time.monotonic() > holder.ends - 1.2:
             slow.add(asyncio.create_task(_late(site, holder)))
@@ -142,7 +147,7 @@ async def _answers(holder: Hostile, session: asyncpg.Connection) -> bool:
     except FAILED:
         return False
     if answered:
-        holder.usable("a session", asked)
+        holder.usable(holder.what.get(id(session), "a slow session"), asked)
     return answered
 
 

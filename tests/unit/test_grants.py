@@ -29,6 +29,7 @@ from state.granting.model import (
     TargetState,
     role_name,
 )
+from state.granting.picture import PictureItem, PictureKind
 from state.granting.scram import fingerprint, new_secret, verifier
 from state.grants.ending import GrantEnd
 from tests.support.run_books import until
@@ -50,7 +51,8 @@ class MemoryAccess:
         self.sessions: dict[int, list[GrantSession]] = {}
         self.reapers: dict[str, set[int]] = {"a": set(), "b": set()}
         self.opened: list[int] = []
-        self.answers, self.watches = True, True
+        self.answers, self.watches, self.mute_picture = True, True, False
+        self.items = {PictureItem(PictureKind.ROLE, "(cluster)", "app", "1")}
 
     def made(self, grant: str = "G-AAAAAA", oid: int = 16500, ends: float = 1600.0, person: str = "you") -> TargetGrant:
         role = TargetGrant(
@@ -116,6 +118,11 @@ class MemoryAccess:
 
     async def clear(self, oid: int, databases: Collection[str], *, deadline: float) -> Mapping[str, str]:
         return {}
+
+    async def picture(self, oids: Collection[int], *, deadline: float) -> Sequence[PictureItem]:
+        if self.mute_picture:
+            raise ReadFailure(Trouble.TIMEOUT, "no picture")
+        return sorted(self.items)
 
     async def finish(self, oid: int, *, deadline: float) -> None:
         self.roles.pop(oid, None)

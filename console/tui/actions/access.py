@@ -10,7 +10,7 @@ from state.api.views.runbooks import Param
 from state.granting.scram import new_secret, verifier
 from state.units import counted
 
-BUNDLES = ("read-all", "monitor", "terminate", "config-reload", "schema-fix")
+BUNDLES = ("read-all", "monitor", "terminate", "config-reload", "schema-fix", "superuser")
 LIVE = (GrantState.ARMED, GrantState.OPEN, GrantState.EXPIRING)
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.widget import Widget
 
-from console.access_text import doing_words, is_bad, left_words, others_words
+from console.access_text import OVER, doing_words, is_bad, left_words, others_words
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
 from console.tui.mirror import Touched
 from console.tui.parts.facts import Row, fact
@@ -41,6 +41,7 @@ STYLES: Mapping[GrantState, str] = {
     GrantState.OPEN: WARN,
     GrantState.EXPIRING: WARN,
     GrantState.ENDING: FAIL,
+    GrantState.RESIDUE: FAIL,
     GrantState.ENDED: OK,
 }
 
@@ -87,7 +88,7 @@ class AccessScreen(MainScreen):
         super().tick()
         view = self.store.view(AccessView)
         if self.ready and view is not None:
-            live = [key for key, row in view.grants.items() if row.state is not GrantState.ENDED]
+            live = [key for key, row in view.grants.items() if row.state not in OVER]
             self.grants.show(view.grants, live)
 
     def _grant(self, key: str, row: GrantRow, age: Age) -> TableRow:

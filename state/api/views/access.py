@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class GrantState(StrEnum):
-    """Where a grant is. Only `ended` says that it is proven to be over."""
+    """Where a grant is. Only `ended` says that it is proven to be over and that nothing it left is open."""
 
     ARMED = "armed"
     """Its role is there, without a login, until its person takes the secret."""
@@ -16,6 +16,8 @@ class GrantState(StrEnum):
     EXPIRING = "expiring"
     """Open, with two minutes or less left."""
     ENDING = "ending"
+    RESIDUE = "residue"
+    """No role and no session, and things are not as before it."""
     ENDED = "ended"
 
 
