@@ -84,7 +84,7 @@ def wire(estate: Estate, base: Path, kept: tuple[Estate, Outside] | None = None)
         zones=_zones(estate, context, keeps, had),
         signatures=OpenSshSignatures(),
         anchors=_anchors(estate, context, keeps, had),
-        access=access_targets(estate, databases, had),
+        access=access_targets(estate, databases, had, context),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.net.answers_read import MALFORMED
 from state.errors import ReadFailure, Trouble
-from state.granting.model import AccessSeen, GrantSession, TargetGrant, TargetState
+from state.granting.model import AccessSeen, GrantSession, PoolerSeen, TargetGrant, TargetState
 from state.text import clean
 
 LONGEST = 200
@@ -50,10 +50,14 @@ def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
         )
 
 
-def seen_of(told: Mapping[str, NodeAccess | ReadFailure]) -> AccessSeen:
+def seen_of(
+    told: Mapping[str, NodeAccess | ReadFailure], poolers: Mapping[str, PoolerSeen | ReadFailure] | None = None
+) -> AccessSeen:
     """All nodes together. Raises ReadFailure unless exactly one of those that are read accepts writes."""
     read = {node: each for node, each in told.items() if isinstance(each, NodeAccess)}
     unread = {node: each.message for node, each in told.items() if isinstance(each, ReadFailure)}
+    behind = poolers or {}
+    unread |= {f"pooler {name}": each.message for name, each in behind.items() if isinstance(each, ReadFailure)}
     leading = [node for node, each in read.items() if not each.standby]
     if len(leading) != 1:
         why = "; ".join(unread.values())
@@ -73,6 +77,7 @@ def seen_of(told: Mapping[str, NodeAccess | ReadFailure]) -> AccessSeen:
         unable=read[leading[0]].unable,
         admitting={node: _admitting(each) for node, each in read.items()},
         unread=unread,
+        poolers={name: each for name, each in behind.items() if isinstance(each, PoolerSeen)},
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from adapters.access.access_rows import node_facts, seen_of
+from adapters.access.pgbouncer import PgBouncer
 from adapters.access.pictures import taken
 from adapters.access.prepared_sql import VERSION
 from adapters.access.reapers import Reapers
@@ -18,7 +19,7 @@ from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_cluster import PostgresCluster
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.access import AccessEntry
-from state.granting.model import AccessSeen, Armed, Bundle, Residue, ResidueKind
+from state.granting.model import AccessSeen, Armed, Bundle, PoolerSeen, Residue, ResidueKind
 from state.granting.picture import PictureItem
 from state.text import clean
 from state.units import time_limit
@@ -51,8 +52,10 @@ where s.refclassid = 'pg_authid'::regclass and s.refobjid = $1
 class PostgresAccess:
     """Fulfils CanGrant for one cluster."""
 
-    def __init__(self, cluster: PostgresCluster, acting: Access, entry: AccessEntry) -> None:
-        self._cluster, self._acting = cluster, acting
+    def __init__(
+        self, cluster: PostgresCluster, acting: Access, entry: AccessEntry, poolers: Sequence[PgBouncer] = ()
+    ) -> None:
+        self._cluster, self._acting, self._poolers = cluster, acting, poolers
         self.bundles: Sequence[Bundle] = tuple(
             each for each in entry.bundles if each is not Bundle.SCHEMA_FIX or entry.schema_owner is not None
         )
@@ -60,9 +63,11 @@ class PostgresAccess:
         self._reapers = Reapers(acting)
 
     async def seen(self, oids: Collection[int], *, deadline: float) -> AccessSeen:
-        """What every node tells. Raises ReadFailure."""
+        """What every node and pooler tells. Raises ReadFailure."""
+        pooled = asyncio.gather(*(_pooled(each, deadline) for each in self._poolers))
         told = await asyncio.gather(*(self._facts(node, oids, deadline) for node in self._cluster.servers))
-        return seen_of({node.node: each for node, each in zip(self._cluster.servers, told, strict=True)})
+        behind = {each.name: seen for each, seen in zip(self._poolers, await pooled, strict=True)}
+        return seen_of({node.node: each for node, each in zip(self._cluster.servers, told, strict=True)}, behind)
 
     async def _facts(self, node: PostgresNode, oids: Collection[int], deadline: float) -> Any:
         try:
@@ -233,6 +238,13 @@ class PostgresAccess:
         async with self._cluster.acting(primary.node, deadline, database=database) as session:
             await session.execute("set synchronous_commit = local")
             yield session
+
+
+async def _pooled(pooler: PgBouncer, deadline: float) -> PoolerSeen | ReadFailure:
+    try:
+        return await pooler.seen(deadline=deadline)
+    except ReadFailure as error:
+        return error
 
 
 @asynccontextmanager

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from adapters.access.pgbouncer import PgBouncer
 from adapters.access.postgres_access import PostgresAccess
+from adapters.context import AdapterContext
 from adapters.databases.postgres_cluster import PostgresCluster
+from state.estate.access import AccessEntry
 from state.estate.model import Estate
 from state.ports.access import CanGrant
 from state.ports.database import Database
 from state.ports.outside import Outside
 
 
-def access_targets(estate: Estate, databases: Mapping[str, Database], had: Outside) -> dict[str, CanGrant]:
+def access_targets(
+    estate: Estate, databases: Mapping[str, Database], had: Outside, context: AdapterContext
+) -> dict[str, CanGrant]:
     """Each cluster whose entry allows it and names an account that acts; of those that are kept, the same as before."""
     found: dict[str, CanGrant] = {}
     for name, entry in estate.databases.items():
@@ -20,5 +25,14 @@ def access_targets(estate: Estate, databases: Mapping[str, Database], had: Outsi
         if entry.access is None or not isinstance(cluster, PostgresCluster) or cluster.account is None:
             continue
         kept = had.access.get(name) if had.databases.get(name) is cluster else None
-        found[name] = kept or PostgresAccess(cluster, cluster.account, entry.access)
+        found[name] = kept or PostgresAccess(cluster, cluster.account, entry.access, _poolers(entry.access, context))
+    return found
+
+
+def _poolers(entry: AccessEntry, context: AdapterContext) -> list[PgBouncer]:
+    """Raises ConfigError for a secret that cannot be read."""
+    found = []
+    for name, each in entry.poolers.items():
+        host, _, port = each.address.rpartition(":")
+        found.append(PgBouncer(name, host.strip("[]"), int(port), each.user, context.secret(each.password)))
     return found

@@ -99,6 +99,11 @@ class AccessChange(ClusterChange):
             return (self.rule("access-read", False, seen, way_out, "database administrator"),)
         unread = "; ".join(seen.unread.values())
         rules = [self.rule("access-read", not unread, unread or "every node tells of its roles and sessions", way_out)]
+        for name, pooler in seen.poolers.items():
+            forced = ", ".join(f"{entry} logs in as {user}" for entry, user in pooler.forced.items())
+            told = f"pooler {name}: {forced or 'every entry logs in as its client'}"
+            way = "Take user= out of these entries of its configuration, then reload it"
+            rules.append(self.rule("pooler", not forced, told, way, "administrator of the pooler"))
         if seen.unable:
             administrator = "database administrator"
             rules.append(self.rule("can-end", False, seen.unable, PREPARE.format(self.cluster_name), administrator))
@@ -144,14 +149,18 @@ class GiveAccess(AccessChange):
                           "Add the person under people", "the maintainers of the estate file"),
                 *self.common_rules(seen),
             ),
-            warnings=tuple(CardWarning(WarningKind.EFFECT, self.cluster_name, told) for told in self._warned()),
+            warnings=tuple(CardWarning(WarningKind.EFFECT, self.cluster_name, told) for told in self._warned(seen)),
             sessions_cut=0,
             approvers=1 if bundle is Bundle.SUPERUSER else 0,
             already=there is not None and there.effect == self.effect != "",
         )  # fmt: skip
 
-    def _warned(self) -> Iterator[str]:
-        """What it means, and of a superuser what nobody can prove."""
+    def _warned(self, seen: AccessSeen | str) -> Iterator[str]:
+        """What it means, and of a superuser what nobody can prove; where a pooler lets everybody wait."""
+        if not isinstance(seen, str):
+            for name, pooler in seen.poolers.items():
+                if pooler.paused:
+                    yield f"pooler {name}: {', '.join(pooler.paused)} is paused, everybody waits there: resume"
         yield f"{self.args.person} {MEANS[self.args.bundle]}"
         if self.args.bundle is Bundle.SUPERUSER:
             yield "what it leaves is compared afterwards; not seen by that: " + "; ".join(NOT_SEEN)

@@ -90,6 +90,18 @@ class TargetGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolerSeen:
+    """What a pooler in front of a cluster tells. `forced`: the entries that log in as another user than their client,
+    and as whom; `paused` are entries where everybody waits. `clients` and `servers`: how many clients it has, and how
+    many sessions it keeps at servers, by user."""
+
+    forced: Mapping[str, str]
+    paused: Sequence[str]
+    clients: Mapping[str, int]
+    servers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class AccessSeen:
     """What all nodes of a cluster tell. `clock` is the primary's, epoch seconds. `unread` are the nodes that did not
     answer and why: nothing is known of sessions there. `reapers` are the grants whose end is waited for inside a
@@ -105,6 +117,7 @@ class AccessSeen:
     unable: str = ""
     admitting: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    poolers: Mapping[str, PoolerSeen] = field(default_factory=dict)
 
     def role(self, oid: int) -> TargetGrant | None:
         """The role of this OID, None when it is gone."""
@@ -152,6 +165,7 @@ class EndObstacle(StrEnum):
     RESIDUE = "residue"
     BEHIND = "behind"
     """A node has not heard of the end yet and would let it in."""
+    POOLED = "pooled"
     ROLE = "role-there"
 
 

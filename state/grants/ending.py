@@ -12,6 +12,7 @@ from dataclasses import replace
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.granting.model import AccessSeen, EndObstacle, EndProof, NotEnded, Residue, ResidueKind, TargetState
 from state.ports.access import CanGrant
+from state.units import counted
 
 WAYS_OUT = {
     EndObstacle.UNREAD: "Bring the node back or fence it: sessions there may be open",
@@ -20,6 +21,7 @@ WAYS_OUT = {
     EndObstacle.STARTING: "Wait a second: it is ended when it is still there in the next look",
     EndObstacle.RESIDUE: "Look at what it left, and resolve it in that database",
     EndObstacle.BEHIND: "Wait: that ends with its login window; see why the node is behind, or fence it",
+    EndObstacle.POOLED: "At the pooler's console: show servers; reconnect",
     EndObstacle.ROLE: "Run recovery db prepare again, or: drop role ROLE",
 }
 RESIDUE_WAYS_OUT = {
@@ -110,7 +112,8 @@ class GrantEnd:
             if seen.role(self._oid) is not None:
                 return self._not(EndObstacle.ROLE, f"role {self._role} is there")
         assert isinstance(first, AccessSeen), "it was looked at above"
-        return EndProof(first.clock, sorted(first.reapers), tuple(self.residue), was_gone)
+        nodes = [*sorted(first.reapers), *(f"pooler {name}" for name in sorted(first.poolers))]
+        return EndProof(first.clock, nodes, tuple(self.residue), was_gone)
 
     def _open(self, seen: AccessSeen, told: str, failed: object) -> NotEnded | None:
         """What of it is still open, the worst first."""
@@ -122,6 +125,11 @@ class GrantEnd:
             return self._not(
                 EndObstacle.SESSIONS, f"still open: {where}{f' ({failed})' if failed else ''}", len(sessions)
             )
+        if kept := {
+            name: each.servers[self._role] for name, each in seen.poolers.items() if self._role in each.servers
+        }:
+            told = ", ".join(f"pooler {name} keeps {counted(many, 'session')} for it" for name, many in kept.items())
+            return self._not(EndObstacle.POOLED, told, sum(kept.values()))
         if behind := [node for node, oids in seen.admitting.items() if self._oid in oids]:
             return self._not(EndObstacle.BEHIND, f"role {self._role} can still log in at {', '.join(behind)}", 0)
         if seen.unread:

@@ -78,6 +78,9 @@ def _row(grant: Grant, look: TargetLook | None) -> GrantRow:
         GrantSessionRow(each.node, each.pid, each.database, each.state, each.doing, each.client)
         for each in seen.sessions.get(grant.oid, ())
     )  # fmt: skip
+    for name, pooler in seen.poolers.items() if seen is not None else ():
+        if many := pooler.clients.get(grant.role):
+            sessions += (GrantSessionRow(f"pooler {name}", 0, "", counted(many, "client"), "", ""),)
     ended = grant.ended
     return GrantRow(
         id=grant.id,

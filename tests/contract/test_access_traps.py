@@ -40,7 +40,7 @@ async def test_access_trap_02_a_closed_login_is_no_end_while_a_session_lives(pai
 
 async def test_access_trap_06_no_bundle_makes_slots_or_replication_connections(pair: Pair) -> None:
     async with target_of(pair) as target:
-        for n, bundle in enumerate(Bundle):
+        for n, bundle in enumerate(each for each in Bundle if each is not Bundle.SUPERUSER):
             grant = await granted(pair, target, f"t06{n}", bundle)
             session = await grant.login()
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -82,6 +82,7 @@ from tests.support.database_parsers import (
 from tests.support.dns_parsers import dns_refusal, powerdns_zone
 from tests.support.estate_samples import CHECKS, FIXTURES, KINDS, small, small_estate
 from tests.support.parsing import fits
+from tests.support.pooler_parser import POOLER_RAISES, POOLER_SEEDS, pooler_console
 from tests.support.proof_parsers import BUNDLE, bundles, proofs
 from tests.support.proof_parsers import SEEDS as PROOF_SEEDS
 from tests.support.release_parsers import version_page
@@ -348,6 +349,7 @@ PARSERS: tuple[Parser, ...] = (
     Parser("conditions", conditions, (ValueError,), (b'{"a": {"b": [{"c": 1.5}]}}', b"12", b'"a"')),
     Parser("journal-line", journal_line, (ValueError,), (s.LINE_SEED,)),
     Parser("journal-entry", journal_entry, (ValueError,), (s.ENTRY,)),
+    Parser("pooler-console", pooler_console, (ReadFailure, *POOLER_RAISES), POOLER_SEEDS),
     Parser("proofs", proofs, (), PROOF_SEEDS),
     Parser("bundles", bundles, (), (BUNDLE,), on_loop=False),
     Parser("small-files", small_files, (), (s.CHECKPOINT, b'{"pid": 1}', b"1 " + b"0" * 64 + b"\n")),
