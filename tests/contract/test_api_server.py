@@ -130,7 +130,7 @@ async def test_reading_routes_take_no_other_method(desk: Desk, sockets: Sockets,
 async def test_acting_routes_reach_the_engine_with_the_caller(desk: Desk, sockets: Sockets, path: str) -> None:
     body = {"do": "undo", "run": "R-1", "verb": "pause", "a": "orders/n1", "b": "orders/n2"}
     if path.startswith("/v1/access/"):
-        body = {"grant": "G-AAAAAA", "verifier": "SCRAM-SHA-256$…"}
+        body = {"grant": "G-AAAAAA", "verifier": "SCRAM-SHA-256$…", "reason": "it stays"}
     if path == "/v1/releases":
         body = {"service": "checkout", "digest": f"sha256:{'5' * 64}", "version": "v5"}
     status, answer, _ = await ask(sockets.engine, "POST", concrete(path), json=body)
