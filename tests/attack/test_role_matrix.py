@@ -35,7 +35,7 @@ BY_RISK = {"traffic record": Risk.B3, "db switchover": Risk.B3}
 """Verbs of the matrix that a responder may not carry out."""
 NODES = {"[to]": "n2", "to": "n3", "node": "n2", "slot": "s1", "point": "before"}
 """What the words of a verb of databases may be."""
-GIVES = ("access request", "access extend", "access end")
+GIVES = ("access request", "access extend", "access end", "access accept")
 MAY: Mapping[str, tuple[str, ...]] = {"release record": ("pipeline",), **dict.fromkeys(GIVES, ("access-admin",))}
 """What another role may do."""
 WORDS: Mapping[str, str] = {
@@ -51,6 +51,7 @@ WORDS: Mapping[str, str] = {
     "access request": "orders read-all --reason 'rows are missing' --ticket INC-1 --secret-fd 1 --yes-nonce",
     "access extend": "{grant} --reason 'rows are missing' --yes-nonce",
     "access end": "{grant} --within 1",
+    "access accept": "{grant} --reason 'it may stay as it is'",
     "journal retain": "",
     "engine stop": "",
 }
@@ -65,7 +66,8 @@ OWN_PROCESS = {
 """Verbs that start processes, read, or write files as the account that calls: they ask the engine for no effect."""
 WEIGHT = PlanChange("server.weight", {**SHOP, "server": "green", "weight": 7})
 ROUTE_MAY: Mapping[str, tuple[str, ...]] = {
-    "/v1/releases": ("pipeline",), "/v1/access/end": ("access-admin",), "/v1/preview": ("access-admin",),
+    "/v1/releases": ("pipeline",), "/v1/access/end": ("access-admin",), "/v1/access/accept": ("access-admin",),
+    "/v1/preview": ("access-admin",),
 }  # fmt: skip
 """Routes that another role may use: a card that it may not confirm, and what its verbs are for."""
 BODIES: Mapping[str, Mapping[str, Any]] = {
@@ -83,6 +85,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "/v1/approvals/{name}": {"do": "withdraw"},
     "/v1/access/claim": {"grant": "{grant}", "verifier": verifier("a secret of somebody else")},
     "/v1/access/end": {"grant": "{grant}"},
+    "/v1/access/accept": {"grant": "{grant}", "reason": "it may stay as it is"},
     "/v1/shutdown": {},
 }
 """A request for each acting route that would do something where its caller might."""
