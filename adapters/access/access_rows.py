@@ -27,6 +27,7 @@ class NodeAccess:
     starting: Sequence[int]
     reapers: Sequence[int]
     unable: str
+    logged: str
 
 
 def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
@@ -43,6 +44,7 @@ def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
             starting=[int(pid) for pid in json.loads(row["starting"])],
             reapers=[int(oid) for oid in json.loads(row["reapers"])],
             unable=clean(str(row["unable"]), LONGEST),
+            logged=clean(str(row["logged"]), LONGEST),
         )
     except MALFORMED as error:
         raise ReadFailure(Trouble.ERROR, f"what it tells of grants is not as expected ({type(error).__name__})") from (
@@ -75,6 +77,7 @@ def seen_of(
         clock=read[leading[0]].clock,
         primary=leading[0],
         unable=read[leading[0]].unable,
+        logged=read[leading[0]].logged,
         admitting={node: _admitting(each) for node, each in read.items()},
         unread=unread,
         poolers={name: each for name, each in behind.items() if isinstance(each, PoolerSeen)},

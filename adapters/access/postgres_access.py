@@ -15,12 +15,14 @@ from adapters.access.pgbouncer import PgBouncer
 from adapters.access.pictures import taken
 from adapters.access.prepared_sql import VERSION
 from adapters.access.reapers import Reapers
+from adapters.access.rehearsal import against_password
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_cluster import PostgresCluster
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.access import AccessEntry
 from state.granting.model import AccessSeen, Armed, Bundle, PoolerSeen, Residue, ResidueKind
 from state.granting.picture import PictureItem
+from state.granting.scram import new_secret, verifier
 from state.text import clean
 from state.units import time_limit
 
@@ -29,7 +31,7 @@ CONNECT = 3.0
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 SEEN = """
 select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::float8 as clock,
-  recovery_access.version() as version, recovery_access.unable() as unable,
+  recovery_access.version() as version, current_setting('log_statement') as logged, recovery_access.unable() as unable,
   (select coalesce(json_agg(l), '[]') from recovery_access.listed() as l)::text as roles,
   (select coalesce(json_agg(json_build_array(o.oid, to_json(s))), '[]')
     from (select unnest($1::oid[]) as oid union select role_oid from recovery_access.listed() where ours) as o
@@ -101,6 +103,17 @@ class PostgresAccess:
         """Begin a reaper where none runs."""
         told = await asyncio.gather(*(self._reapers.begin(node, oid, deadline) for node in self._cluster.servers))
         return {node.node: why for node, why in zip(self._cluster.servers, told, strict=True) if why}
+
+    async def rehearse(self, oid: int, role: str, *, deadline: float) -> Sequence[str]:
+        """With a password of its own, which nobody is told and the real one replaces. Raises EffectRefused and
+        EffectUnknown."""
+        secret = new_secret()
+        async with self._at_primary(deadline) as session:
+            await session.fetchval("select recovery_access.rehearse($1, $2)", oid, verifier(secret))
+        told = await asyncio.gather(
+            *(against_password(node, self._acting, role, secret, deadline) for node in self._cluster.servers)
+        )
+        return [each for each in told if each]
 
     async def open_login(self, oid: int, verifier: str, *, window: float, deadline: float) -> float:
         """Open the login. Raises EffectRefused and EffectUnknown."""

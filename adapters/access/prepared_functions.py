@@ -88,6 +88,17 @@ begin
   return extract(epoch from until);
 end $f$;
 
+create or replace function recovery_access.rehearse(role_oid oid, verifier text) returns boolean @HEAD@ as $f$
+begin
+  lock table recovery_access.turn in exclusive mode;
+  if recovery_access.mark(role_oid) ->> 'state' is distinct from 'armed' or verifier !~ '^SCRAM-SHA-256\\$' then
+    raise 'this grant is not armed' using errcode = 'object_not_in_prerequisite_state';
+  end if;
+  execute format('alter role %I nologin password %L valid until %L',
+    (select rolname from pg_roles where oid = role_oid), verifier, clock_timestamp() + interval '30 seconds');
+  return true;
+end $f$;
+
 create or replace function recovery_access.keep_open(role_oid oid, window_seconds int) returns float8 @HEAD@ as $f$
 declare m jsonb; until timestamptz;
 begin

@@ -106,7 +106,8 @@ class AccessSeen:
     """What all nodes of a cluster tell. `clock` is the primary's, epoch seconds. `unread` are the nodes that did not
     answer and why: nothing is known of sessions there. `reapers` are the grants whose end is waited for inside a
     server, per node. `admitting` are the grants whose role can log in at a node by what that node knows. `unable`: what
-    the accounts lack to end a grant, empty when nothing."""
+    the accounts lack to end a grant, empty when nothing. `logged`: which statements the server's log has
+    (`log_statement`)."""
 
     roles: Sequence[TargetGrant]
     sessions: Mapping[int, Sequence[GrantSession]]
@@ -115,6 +116,7 @@ class AccessSeen:
     clock: float
     primary: str = ""
     unable: str = ""
+    logged: str = ""
     admitting: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     poolers: Mapping[str, PoolerSeen] = field(default_factory=dict)
@@ -146,13 +148,15 @@ def role_name(grant: str, person: str) -> str:
 class EndProof:
     """What was read when a grant was over: no role, and no session of its OID at any of the nodes, twice.
 
-    `at` is the target's clock, epoch seconds; `residue` is what had been left and was handed over or revoked.
+    `at` is the target's clock, epoch seconds; `residue` is what had been left and was handed over or revoked; `logged`
+    which statements the server's log has.
     """
 
     at: float
     nodes: Sequence[str]
     residue: Sequence[Residue] = ()
     was_gone: bool = False
+    logged: str = ""
 
 
 class EndObstacle(StrEnum):

@@ -113,7 +113,7 @@ class GrantEnd:
                 return self._not(EndObstacle.ROLE, f"role {self._role} is there")
         assert isinstance(first, AccessSeen), "it was looked at above"
         nodes = [*sorted(first.reapers), *(f"pooler {name}" for name in sorted(first.poolers))]
-        return EndProof(first.clock, nodes, tuple(self.residue), was_gone)
+        return EndProof(first.clock, nodes, tuple(self.residue), was_gone, first.logged)
 
     def _open(self, seen: AccessSeen, told: str, failed: object) -> NotEnded | None:
         """What of it is still open, the worst first."""

@@ -56,6 +56,13 @@ RETRY, LONGEST_RETRY = 0.5, 30.0
 AGAIN = 1.0
 """Seconds until a proof that could not be recorded is tried again."""
 SHORTEST_REASON = 10
+NOT_LOGGED = "the server's log has none of its statements (log_statement)"
+NOT_INSIDE = "not those inside blocks and functions, nor what ran while a superuser had it turned off"
+LOGGED = {
+    "ddl": f"the server's log has what it created, altered and dropped, {NOT_INSIDE}",
+    "mod": f"the server's log has what it changed, {NOT_INSIDE}",
+    "all": f"the server's log has its statements, {NOT_INSIDE}",
+}
 EXPIRED, LAPSED = "its time is over", "nobody took its secret within 10 min"
 ENDED_THERE = "it was blocked at the target"
 
@@ -123,6 +130,9 @@ class Granting:
         if grant.oid not in seen.reapers.get(seen.primary, ()):
             fact = f"no procedure inside {seen.primary} waits for the end of {grant.id}"
             raise Refused("ender", fact, "Look at that server's log and take it again; recovery access list")
+        if against := await target.rehearse(grant.oid, grant.role, deadline=DEADLINE):
+            way_out = f"Have pg_hba.conf ask {grant.role} for scram-sha-256, reload it, take the secret again"
+            raise Refused("password", "; ".join(against), way_out, "database administrator")
         made = GrantOpening(grant.id, fingerprint(verifier), f"{grant.id}: {grant.person} takes the secret")
         await self._journal.append(Event(made, caller.person, caller.session))
         if unseen := await self._witness.before(Risk.B4):
@@ -324,6 +334,7 @@ class Granting:
             f"{grant.id} of {grant.person} at {grant.database} is over: no role, no session at {', '.join(proof.nodes)}"
         )
         told += f"; {counted(len(left), 'thing')} left, handed over or revoked" if left else ""
+        told += f"; {LOGGED.get(proof.logged, NOT_LOGGED)}" if proof.logged else ""
         body = GrantEnded(grant.id, proof.at, round(late, 3), tuple(proof.nodes), left[:50], told)
         while not await self._note(body, self._actor):  # noqa: ASYNC110 the journal tells nobody when it is back
             await asyncio.sleep(AGAIN)

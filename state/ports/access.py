@@ -36,6 +36,10 @@ class CanGrant(Protocol):
     async def watch(self, oid: int, *, deadline: float) -> Mapping[str, str]:
         """Have each server wait for the end by itself where none does; why not, by node."""
 
+    async def rehearse(self, oid: int, role: str, *, deadline: float) -> Sequence[str]:
+        """Whether each node asks for the password of this role and takes it, tried while it cannot log in; what is
+        against it. Raises EffectRefused and EffectUnknown."""
+
     async def open_login(self, oid: int, verifier: str, *, window: float, deadline: float) -> float:
         """Open the login, once; until when, epoch seconds of the target. Raises EffectRefused and EffectUnknown."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from state.granting.model import Bundle, EndObstacle, EndProof, NotEnded
-from tests.contract.access_pair import MAJORS, OPENED, access_pair, as_admin, granted, target_of
+from state.granting.model import Bundle, EndObstacle, EndProof, NotEnded, role_name
+from tests.contract.access_pair import MAJORS, OPENED, Granted, access_pair, as_admin, granted, target_of
 from tests.contract.components import Pair
 from tests.contract.test_access_ending import closed, replayed
 
@@ -99,3 +99,53 @@ async def test_access_trap_12_who_was_made_a_member_of_a_grantee_goes_with_it(pa
             await again.execute("set role app")
         assert any("friend12" in each.thing for each in proof.residue), "what it passed on is in the proof"
         assert await admin.fetchval("select count(*) from pg_auth_members where member = 'friend12'::regrole") == 0
+
+
+async def test_access_trap_19_20_a_rule_that_asks_for_no_password_is_found_by_a_real_login(pair: Pair) -> None:
+    hba = pair.place / "a" / "pg_hba.conf"
+    rules = hba.read_text()
+    async with target_of(pair) as target:
+        role, before = role_name("e19", "ada"), await as_admin(pair)
+        armed = await target.arm("e19", role, Bundle.MONITOR, "ada", "T", effect="e19", seconds=600, deadline=4)
+        assert await target.rehearse(armed.oid, role, deadline=4) == []
+        assert not await before.fetchval("select rolcanlogin from pg_roles where rolname = $1", role)
+        for rule, told in (("trust", "a lets this role in"), ("reject", "a lets this role in")):
+            hba.write_text(f"host all {role} 127.0.0.1/32 {rule}\n" + rules)
+            await before.execute("select pg_reload_conf()")
+            async with asyncio.timeout(5):
+                while not (found := await target.rehearse(armed.oid, role, deadline=4)):
+                    await asyncio.sleep(0.05)
+            assert [each for each in found if told in each], found
+        hba.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n" + rules)
+        await before.execute("select pg_reload_conf()")
+        async with asyncio.timeout(5):
+            while await target.rehearse(armed.oid, role, deadline=4):
+                await asyncio.sleep(0.05)
+        hba.write_text(rules)
+        await before.execute("select pg_reload_conf()")
+        ending = Granted(pair, target, armed, role, "")
+        assert isinstance(await ending.end(), EndProof)
+
+
+async def test_access_trap_22_the_proof_says_what_the_log_has_and_no_secret_is_in_it(pair: Pair) -> None:
+    admin = await as_admin(pair)
+    await admin.execute("alter system set log_statement = 'all'")
+    await admin.execute("select pg_reload_conf()")
+    async with target_of(pair) as target:
+        async with asyncio.timeout(5):
+            while (await target.seen([], deadline=4)).logged != "all":
+                await asyncio.sleep(0.05)
+        grant = await granted(pair, target, "e22")
+        session = await grant.login()
+        await session.execute("select 'told 22'; do $b$ begin execute 'select 1 as hidden' || '_22'; end $b$")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await session.execute("set log_statement = 'none'")
+        proof = await grant.end()
+        assert isinstance(proof, EndProof)
+        assert proof.logged == "all"
+        log = (pair.place / "a.log").read_text()
+        assert "told 22" in log
+        assert "hidden_22" not in log, "a statement inside a block is not there"
+        assert grant.secret not in log
+    pair.psql(pair.primary, "alter system reset log_statement")
+    pair.psql(pair.primary, "select pg_reload_conf()")

@@ -51,6 +51,7 @@ class MemoryAccess:
         self.sessions: dict[int, list[GrantSession]] = {}
         self.reapers: dict[str, set[int]] = {"a": set(), "b": set()}
         self.opened: list[int] = []
+        self.against: list[str] = []
         self.answers, self.watches, self.mute_picture = True, True, False
         self.items = {PictureItem(PictureKind.ROLE, "(cluster)", "app", "1")}
 
@@ -84,6 +85,9 @@ class MemoryAccess:
         for each in self.reapers.values() if self.watches else ():
             each.add(oid)
         return {}
+
+    async def rehearse(self, oid: int, role: str, *, deadline: float) -> Sequence[str]:
+        return self.against
 
     async def open_login(self, oid: int, verifier: str, *, window: float, deadline: float) -> float:
         self.opened.append(oid)
@@ -209,6 +213,18 @@ async def test_without_a_procedure_that_waits_for_its_end_no_login_is_opened() -
         with pytest.raises(Refused, match="ender"):
             await lab.engine.granting.claim(YOU, "G-AAAAAA", verifier(new_secret()))
         assert target.opened == []
+
+
+async def test_access_trap_19_where_no_password_is_asked_for_no_login_is_opened() -> None:
+    target = MemoryAccess()
+    target.made()
+    target.against = ["b lets this role in without a password"]
+    async with granting(target) as lab:
+        await until(lambda: state_of(lab) is GrantState.ARMED)
+        with pytest.raises(Refused, match="password"):
+            await lab.engine.granting.claim(YOU, "G-AAAAAA", verifier(new_secret()))
+        assert target.opened == []
+        assert "grant.opening" not in lab.kinds()
 
 
 async def test_a_lost_answer_to_the_opening_is_read_and_not_sent_again() -> None:
