@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from state.audit.events import AnchorLost, AnchorRestored, JournalKeyed, JournalSealed, JournalUnsealed
 from state.journal.events import Recorded
@@ -38,16 +38,24 @@ class AnchorOutages:
     """The places that do not take anchors, as the journal says: by place, the newest entry about it."""
 
     def __init__(self, setting: FoldSetting) -> None:
-        del setting
+        self._setting = setting
         self.lost: dict[str, AnchorLost] = {}
+        self._since: dict[str, float] = {}
 
     def fold(self, recorded: Recorded) -> None:
         """Take in one more entry."""
         body = recorded.body
         if isinstance(body, AnchorLost):
             self.lost[body.place] = body
+            self._since[body.place] = self._setting.mono(recorded) - max(0.0, recorded.at - body.since)
         elif isinstance(body, AnchorRestored):
             self.lost.pop(body.place, None)
+
+    def silent(self, places: Collection[str], now_mono: float) -> float | None:
+        """For how many seconds none of these places has taken an anchor; None while one does, or without any."""
+        if not places or not set(places) <= set(self.lost):
+            return None
+        return now_mono - max(self._since[place] for place in places)
 
 
 def contribute(context: ViewContext) -> Contribution:

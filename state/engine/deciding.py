@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from state.approvals.fold import Approvals
+from state.audit.seals import AnchorOutages
 from state.clock import Clock
 from state.detection.detector import Detector
 from state.estate.model import Estate
@@ -37,7 +38,14 @@ class Deciding:
         self._estate, self._outside, self._clock = estate, outside, clock
         self._history = folds.of(RunHistory)
         detector = folds.of(Detector)
-        self.grading = Grading(estate, self._history, clock, lambda: most_urgent(detector.clocks, clock.mono()))
+        outages = folds.of(AnchorOutages)
+        self.grading = Grading(
+            estate,
+            self._history,
+            clock,
+            lambda: most_urgent(detector.clocks, clock.mono()),
+            lambda: outages.silent(estate().anchors, clock.mono()),
+        )
         self.standing = ApprovalStanding(estate, folds.of(Approvals), clock, present)
 
     def submissions(self, planner: Planner, leases: Leases, journal: Journal, executor: Executor) -> Submissions:

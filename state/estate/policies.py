@@ -40,12 +40,14 @@ class RetainPolicy(Entry):
 
 class AnchorPolicy(Entry):
     """How often the newest entry is anchored, so that none is older than a minute without; how long one place may take,
-    and how long a B3 or B4 waits (seconds); in how many places its intent must be before it is sent."""
+    and how long a B3 or B4 waits (seconds); in how many places its intent must be before it is sent. Once no place has
+    taken anchors for `refuse_after`, plans of B2 and above are refused; without it they never are."""
 
     every: Annotated[Seconds, Field(le=50.0)] = 45.0
     limit: Annotated[Seconds, Field(le=8.0)] = 5.0
     wait: Annotated[Seconds, Field(le=3.0)] = 1.0
     needed: Annotated[int, Field(ge=0, le=20)] = 0
+    refuse_after: Annotated[Seconds, Field(ge=60.0)] | None = None
 
 
 class Policies(Entry):

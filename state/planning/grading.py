@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from state.api.card import ScorePoint
+from state.api.card import Rule, ScorePoint
 from state.api.views.header import RtoClock
+from state.changes.model import Risk
 from state.clock import Clock
 from state.estate.model import Estate
 from state.planning.card import dependents_of, loss_of, touched_of
@@ -13,6 +14,7 @@ from state.planning.plan import Draft, Seen, may_act, risk_of
 from state.planning.scoring import score
 from state.policy.deciding import Grade, Ruling, decide
 from state.runs.fold import RunHistory
+from state.units import ago
 from state.verdicts.clocks import remaining
 
 Urgent = Callable[[], RtoClock | None]
@@ -24,13 +26,41 @@ def no_clock() -> RtoClock | None:
     return None
 
 
+Silent = Callable[[], float | None]
+"""For how many seconds no place has taken an anchor; None while one does."""
+OUTSIDE, LIMIT = "anchored-outside", "policies.anchors.refuse_after"
+
+
+def never_silent() -> float | None:
+    """Some place takes anchors, or there is none."""
+    return None
+
+
 class Grading:
     """Grades plans by the estate in force, and finds the rule that decides."""
 
     def __init__(
-        self, estate: Callable[[], Estate], history: RunHistory, clock: Clock, urgent: Urgent = no_clock
+        self,
+        estate: Callable[[], Estate],
+        history: RunHistory,
+        clock: Clock,
+        urgent: Urgent = no_clock,
+        silent: Silent = never_silent,
     ) -> None:
         self._estate, self._history, self._clock, self._urgent = estate, history, clock, urgent
+        self._silent = silent
+
+    def anchored(self, seen: Sequence[Seen]) -> tuple[Rule, ...]:
+        """Whether something outside of this host still takes what is recorded; asked for B2 and above only."""
+        limit, places = self._estate().policies.anchors.refuse_after, self._estate().anchors
+        if limit is None or not places or risk_of(seen) in (Risk.B0, Risk.B1):
+            return ()
+        silent = self._silent()
+        if silent is None or silent <= limit:
+            return (Rule(OUTSIDE, True, "a place outside of this host has taken anchors lately"),)
+        fact = f"{', '.join(places)} have taken no anchor for {ago(silent)}; the estate allows {ago(limit)}"
+        way_out = f"Make one of them reachable (recovery check --connect says why), or raise {LIMIT} and reload"
+        return (Rule(OUTSIDE, False, fact, way_out, "administrator of one of these places"),)
 
     def points(self, draft: Draft, seen: Sequence[Seen]) -> tuple[ScorePoint, ...]:
         """What makes a plan risky."""

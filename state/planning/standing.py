@@ -74,7 +74,10 @@ class ApprovalStanding:
         if request is not None:
             alone = len(request.consents) < request.asked.needed
             how = f"alone: {request.alone_reason}" if alone else f"approved by {', '.join(request.consents)}"
-            body = ApprovalUsed(request.name, run, alone, f"{request.name}: {person} began {run}, {how}")
+            taken = (
+                "" if same_human(self._estate(), person, request.requester) else f" for {request.requester}, who left"
+            )
+            body = ApprovalUsed(request.name, run, alone, f"{request.name}: {person} began {run}{taken}, {how}")
             yield Event(body, person, session)
 
     def state(self, request: Request) -> ApprovalState:
@@ -90,16 +93,25 @@ class ApprovalStanding:
         return may_approve(request, self._estate(), self._clock.wall())
 
     def found(self, person: str, fingerprint: str) -> Request | None:
-        """The request of a person for a plan of this fingerprint from which something may still become."""
+        """The request for a plan of this fingerprint from which something may still become: the person's own, or one
+        that the person has approved and whose requester has left."""
         mine = [
             each
             for each in reversed(self.approvals.requests.values())
             if each.asked.fingerprint == fingerprint
-            and same_human(self._estate(), each.requester, person)
             and self.state(each) in ACTIVE
+            and (same_human(self._estate(), each.requester, person) or self._takes_over(each, person))
         ]
         ready = (ApprovalState.APPROVED, ApprovalState.ALONE)
         return next((each for each in mine if self.state(each) in ready), next(iter(mine), None))
+
+    def _takes_over(self, request: Request, person: str) -> bool:
+        """Whether a person carries out what somebody else asked for: who has approved it with a signature, once all
+        approvals are there and no console of the requester is attached."""
+        estate, here = self._estate(), self._present()
+        approved = any(same_human(estate, person, each) for each in request.consents)
+        gone = not any(same_human(estate, request.requester, each) for each in here)
+        return approved and gone and self.state(request) is ApprovalState.APPROVED
 
     def require(self, person: str, fingerprint: str, ruling: Ruling, grade: Grade) -> Request | None:
         """The request with which a plan may be carried out now, None where none is needed. Raises Refused."""

@@ -198,10 +198,11 @@ class Submissions:
         return (override,) if names else ()
 
     def _timed(self, draft: Draft, seen: Sequence[Seen]) -> tuple[Rule, ...]:
-        """The rules about time: protected windows, and how long servers are left as they are."""
+        """The rules about time: protected windows, how long servers are left alone, how long nothing is anchored."""
         wall = self._clock.wall()
         windows = window_rules(draft, seen, self._estate, wall)
-        return (*windows, *waiting_rules(draft, self._estate, self._history, self._clock.mono()))
+        waiting = waiting_rules(draft, self._estate, self._history, self._clock.mono())
+        return (*windows, *waiting, *self._grading.anchored(seen))
 
     async def submit(self, caller: Caller, request: Submission) -> Accepted:
         """Start a confirmed plan. It is then used up, whatever the outcome, unless the confirmation was too early."""

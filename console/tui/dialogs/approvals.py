@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from console.tui.dialogs.base import Dialog, keys_line
 from console.tui.glyphs import DANGER, FAIL, MUTED, OK, WARN
-from console.tui.parts.approvals import for_me, left, of_mine, rows_of
+from console.tui.parts.approvals import for_me, left, of_mine, rows_of, takes_over
 from console.tui.parts.facts import Facts, Row, fact
 from console.tui.text import cell
 from console.tui.widgets.lines import Lines
@@ -92,6 +92,8 @@ class ApprovalsDialog(Dialog[Chosen]):
         found: dict[str, str] = {}
         if for_me(store, row):
             found |= {"enter": "read it and approve", "n": "deny"}
+        elif takes_over(store, row):
+            found |= {"enter": f"carry it out: {row.requester} has left"}
         elif mine and active:
             found |= {"enter": "its card now", "w": "withdraw"}
         if mine and row.state is ApprovalState.OPEN and roles & set(row.alone):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from console.client.engine_client import EngineClient
+from console.tui.parts.approvals import of_mine, takes_over
 from console.tui.session import Session
 from state.api.approvals import ApprovalVerb, Approve, AskApproval, Deny, GoAlone, HaltAlone, ReviewAlone, Withdraw
 from state.api.requests import read_plan
@@ -53,7 +54,7 @@ class ApprovalKeys:
             return
         row, what = chosen
         match what:
-            case "open" if self._session.store.hello and row.requester == self._session.store.hello.person:
+            case "open" if of_mine(self._session.store, row) or takes_over(self._session.store, row):
                 self._asks.preview(read_plan(row.request))
             case "open":
                 self._asks.say(f"asking the engine what {row.id} would do now")

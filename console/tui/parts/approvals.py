@@ -12,6 +12,7 @@ from console.tui.parts.fields import Field, fit_fields
 from console.tui.store import LinkState, Store
 from console.tui.text import cell, joined
 from state.api.views.approvals import ACTIVE, ApprovalRow, ApprovalState, ApprovalsView
+from state.api.views.header import HeaderView
 from state.units import clock
 
 
@@ -29,6 +30,15 @@ def for_me(store: Store, row: ApprovalRow) -> bool:
 def of_mine(store: Store, row: ApprovalRow) -> bool:
     """Whether the person at this console asked for it."""
     return store.hello is not None and row.requester == store.hello.person
+
+
+def takes_over(store: Store, row: ApprovalRow) -> bool:
+    """Whether this person approved it and can carry it out, as no console of who asked for it is attached."""
+    header, hello = store.view(HeaderView), store.hello
+    if header is None or hello is None or row.state is not ApprovalState.APPROVED:
+        return False
+    here = {console.person for console in header.consoles.values()}
+    return hello.person in row.given and row.requester not in here and hello.may_act
 
 
 def left(store: Store, row: ApprovalRow) -> str:
