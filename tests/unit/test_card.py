@@ -89,7 +89,7 @@ async def test_who_may_not_is_told_who_may() -> None:
         Refusal(
             "role",
             "ben has the role responder; a B3 change needs commander",
-            "Ask a person who has the role",
+            "Ask a person who has the role; the key W shows who is here",
             "ada",
         ),
     )
