@@ -24,6 +24,7 @@ EXAMPLES: Mapping[str, str] = {
     "status": "recovery status --json --estate eu-shop",
     "check": "recovery check recovery.yaml --connect",
     "journal sessions": "recovery journal sessions -o sessions.ndjson",
+    "journal anchors": "recovery journal anchors -o anchors.txt",
     "doctor": "recovery doctor recovery.yaml --json",
     "trust": "recovery trust recovery.yaml",
     "schema": "recovery schema",

@@ -39,7 +39,7 @@ READ_LIMIT = 30.0
 @click.option(
     "--anchors", type=click.Path(path_type=Path), multiple=True, metavar="FILE", help="Lines of a place with anchors."
 )
-@click.option("--key", "keys", multiple=True, metavar="SHA256:…", help="The first key, as it was stored elsewhere.")
+@click.option("--key", "keys", multiple=True, metavar="SHA256:KEY", help="The first key, as it was stored elsewhere.")
 @estate_option
 @json_option
 def verify(

@@ -20,7 +20,7 @@ def _erased(*seqs: int, claims: tuple[bytes, ...]) -> tuple[int, int]:
     for seq in seqs:
         erasures.erased(seq, _header("alert.fired"))
     for claim in claims:
-        erasures.retained(_header("journal.retained"), claim)
+        erasures.retained(claim)
     return erasures.unrecorded()
 
 
