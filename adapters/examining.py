@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.access.access_examine import look_at_access
+from adapters.access.host_examine import look_at_host_access
 from adapters.commands.command import command_at
 from adapters.context import AdapterContext
 from adapters.net.answers_read import MALFORMED
@@ -52,7 +53,7 @@ async def examine_estate(estate: Estate, base: Path, *, deadline: float, command
     ]
     if estate.faults is not None:
         jobs.append(_faults(estate, context, deadline))
-    jobs += [_host(hosts.to(name), host, deadline) for name, host in estate.hosts.items()]
+    jobs += [_host(hosts.to(name), host, context, deadline) for name, host in estate.hosts.items()]
     try:
         answers = [diagnosis for found in await asyncio.gather(*jobs) for diagnosis in found]
         return in_reading_order(replace(each, reason=context.hide(each.reason)) for each in answers)
@@ -60,8 +61,8 @@ async def examine_estate(estate: Estate, base: Path, *, deadline: float, command
         await hosts.close()
 
 
-async def _host(connection: SshConnection, host: SshHost, deadline: float) -> list[Diagnosis]:
-    """Whether ssh connects, which proves the host's key too, unless that is waived."""
+async def _host(connection: SshConnection, host: SshHost, context: AdapterContext, deadline: float) -> list[Diagnosis]:
+    """Whether ssh connects, which proves the host's key too, unless that is waived; and whether access can be given."""
     subject = Subject(f"hosts/{connection.name}")
     found = _waived(subject, host.waive)
     began = time.monotonic()
@@ -73,6 +74,9 @@ async def _host(connection: SshConnection, host: SshHost, deadline: float) -> li
     found.append(subject.passes(Asked.REACHED, f"ssh to {host.address} connects in {took:.0f} ms").shows(RUNS))
     if host.waive.host_key is None:
         found.append(subject.passes(Asked.IDENTIFIED, "its host key is the known one"))
+    if host.access is not None:
+        looked = look_at_host_access(subject, connection.name, host, host.access, context, deadline)
+        found += await _within(subject, looked, deadline)
     return found
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from state.api.views.access import ElevatedRow, GrantRow, GrantState
-from state.units import clock
+from state.api.requests import PlanChange
+from state.api.views.access import ElevatedRow, GrantRow, GrantSessionRow, GrantState
+from state.granting.model import host_of_target
+from state.units import clock, counted
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 STALE = 8.0
@@ -22,6 +24,23 @@ def new_grant_id() -> str:
     return "G-" + "".join(secrets.choice(ALPHABET) for _ in range(6))
 
 
+def grant_plan(place: str, args: Mapping[str, object]) -> PlanChange:
+    """The change that gives access at a database, or at `host NAME`."""
+    host = host_of_target(place)
+    if host:
+        return PlanChange("access.grant-host", {"host": host, **args})
+    return PlanChange("access.grant", {"database": place, **args})
+
+
+def extend_plan(row: GrantRow, seconds: int, reason: str) -> PlanChange:
+    """The change that lets a grant end later."""
+    args = {"grant": row.id, "seconds": seconds, "reason": reason}
+    host = host_of_target(row.database)
+    if host:
+        return PlanChange("access.extend-host", {"host": host, **args})
+    return PlanChange("access.extend", {"database": row.database, **args})
+
+
 def left_words(row: GrantRow, mono: float) -> str:
     """How long it lasts, by the target's clock: a countdown while that is known."""
     if row.state in OVER:
@@ -35,6 +54,8 @@ def left_words(row: GrantRow, mono: float) -> str:
 def doing_words(row: GrantRow, mono: float) -> str:
     """What happens under it now."""
     if row.state is GrantState.ENDED:
+        if host_of_target(row.database):
+            return "no account, no process, login refused"
         return "no role, no session at any node"
     if row.obstacle:
         return row.obstacle
@@ -45,8 +66,20 @@ def doing_words(row: GrantRow, mono: float) -> str:
     busy = [each for each in row.sessions if each.state == "active"]
     one = (busy or list(row.sessions))[0]
     told = f"{one.node} {one.doing.lower() or one.state}".strip()
-    more = f", {len(row.sessions)} sessions" if len(row.sessions) > 1 else ""
+    more = f", {sessions_counted(row)}" if len(row.sessions) > 1 else ""
     return f"{told}{more}"
+
+
+def session_words(each: GrantSessionRow) -> str:
+    """One session: where, in what, what it does, from where."""
+    place = f"{each.node} process {each.pid}" + (f", {each.database}" if each.database else "")
+    return f"{place}, {each.state} {each.doing}".rstrip() + (f" from {each.client}" if each.client else "")
+
+
+def sessions_counted(row: GrantRow) -> str:
+    """How many there are: sessions of a database, processes of a host."""
+    host = host_of_target(row.database)
+    return counted(len(row.sessions), *(("process", "processes") if host else ("session",)))
 
 
 def is_bad(row: GrantRow, mono: float) -> bool:
@@ -62,5 +95,6 @@ def others_words(rows: Iterable[ElevatedRow]) -> list[str]:
     lines = []
     for row in rows:
         rights = "superuser" if row.superuser else row.rights or "raised attributes"
-        lines.append(f"not ours: {row.role} at {row.database}, {rights}. To end it: alter role {row.role} nologin")
+        how = f"usermod -L -e 1 {row.role}" if host_of_target(row.database) else f"alter role {row.role} nologin"
+        lines.append(f"not ours: {row.role} at {row.database}, {rights}. To end it: {how}")
     return lines

@@ -33,7 +33,7 @@ async def look_at_access(subject: Subject, database: Database, entry: AccessEntr
             await target.close()
         for node in database.nodes:
             await database.close_node(node)
-    bundles = ", ".join(each.value for each in target.bundles)
+    bundles = ", ".join(target.bundles)
     if seen.unable:
         told = subject.fails(Asked.RIGHTS, f"{user}: {seen.unable}", f"{PREPARE} {database.name}")
         return [told.shows(GIVES), told.shows(ENDS)]

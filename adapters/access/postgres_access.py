@@ -18,6 +18,7 @@ from adapters.access.reapers import Reapers
 from adapters.access.rehearsal import against_password
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_cluster import PostgresCluster
+from state.api.views.access import GrantCredential
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, Trouble
 from state.estate.access import AccessEntry
 from state.granting.model import AccessSeen, Armed, Bundle, PoolerSeen, Residue, ResidueKind
@@ -58,10 +59,12 @@ class PostgresAccess:
         self, cluster: PostgresCluster, acting: Access, entry: AccessEntry, poolers: Sequence[PgBouncer] = ()
     ) -> None:
         self._cluster, self._acting, self._poolers = cluster, acting, poolers
-        self.bundles: Sequence[Bundle] = tuple(
+        self.bundles: Sequence[str] = tuple(
             each for each in entry.bundles if each is not Bundle.SCHEMA_FIX or entry.schema_owner is not None
         )
         self.longest = entry.longest
+        self.takes = GrantCredential.VERIFIER
+        self.idle = 2.0
         self._reapers = Reapers(acting)
 
     async def seen(self, oids: Collection[int], *, deadline: float) -> AccessSeen:
@@ -83,7 +86,7 @@ class PostgresAccess:
         self,
         grant: str,
         role: str,
-        bundle: Bundle,
+        bundle: str,
         person: str,
         ticket: str,
         *,
@@ -94,7 +97,7 @@ class PostgresAccess:
         """Make the role. Raises EffectRefused and EffectUnknown."""  # fmt: skip
         call = "select * from recovery_access.arm($1, $2, $3, $4, $5, $6, $7)"
         async with self._at_primary(deadline) as session:
-            row = await session.fetchrow(call, grant, effect, role, bundle.value, person, ticket, seconds)
+            row = await session.fetchrow(call, grant, effect, role, str(bundle), person, ticket, seconds)
         if row is None:
             raise EffectUnknown("the function gave no row", "no-row", over=True)
         return Armed(row[0], row[1])

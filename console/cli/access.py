@@ -1,4 +1,4 @@
-"""`recovery access`: time-limited access to databases: asked for, taken, extended, ended, proven."""
+"""`recovery access`: time-limited access to databases and hosts: asked for, taken, extended, ended, proven."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from pathlib import Path
 
 import click
 
-from console.access_text import OVER, doing_words, is_bad, left_words, new_grant_id, others_words
+from console.access_text import (
+    OVER,
+    doing_words,
+    extend_plan,
+    grant_plan,
+    is_bad,
+    left_words,
+    new_grant_id,
+    others_words,
+)
 from console.cli.acting import Manner, act, acting_options
 from console.cli.groups import Listing
 from console.cli.look import SeenView, gather, heading
@@ -18,7 +27,7 @@ from console.cli.numbers import DURATION, SECONDS
 from console.cli.reach import ask, client_of, estate_option, json_option
 from console.cli.shown import neutral, note, say, say_json, table
 from console.client.engine_client import EngineClient
-from state.api.requests import PlanChange
+from console.client.login_keys import command_of, keep_certificate, login_key
 from state.api.views.access import AccessView, GrantRow, GrantState
 from state.api.wire import named
 from state.config_files.suggestions import not_found
@@ -33,7 +42,7 @@ APPEARS = 15.0
 
 @click.group(cls=Listing)
 def access() -> None:
-    """Access to databases that ends by itself; without a verb: list."""
+    """Access to databases and hosts that ends by itself; without a verb: list."""
 
 
 @access.command(name="list")
@@ -66,42 +75,77 @@ def _cells(row: GrantRow, mono: float) -> list[str]:
 
 
 @access.command()
-@click.argument("database")
-@click.argument("bundle", type=click.Choice([each.value for each in Bundle]))
+@click.argument("place")
+@click.argument("bundle")
 @click.option("--reason", required=True, help="Why, for the record: 10 characters or more.")
 @click.option("--ticket", required=True, help="The incident or change that it is for.")
 @click.option("--for", "lasts", type=DURATION, default="30m", metavar="TIME", help="How long; 30m, at most 4h.")
 @click.option("--secret-file", type=click.Path(path_type=Path), help="Write the secret to a new file (mode 0600).")
+@click.option("--key", metavar="FILE", help="At a host: your public key (.pub), or a new file for a new private one.")
 @click.option("--secret-fd", type=click.IntRange(1), help="Write the secret to this open file descriptor.")
 @estate_option
 @acting_options
 def request(
-    database: str,
+    place: str,
     bundle: str,
     reason: str,
     ticket: str,
     lasts: float,
     secret_file: Path | None,
+    key: str | None,
     secret_fd: int | None,
     estate: str | None,
     manner: Manner,
 ) -> int:
-    """Ask for a BUNDLE of rights at DATABASE, confirm the card, and take the secret, which is shown once.
+    """Ask for a BUNDLE of rights at PLACE, a database or host:NAME, confirm the card, and take the secret.
 
-    The secret is made by this process and sent to nobody: the server gets what it can prove it with.
+    The secret is made by this process, shown once, and sent to nobody: the server gets what it can prove it with. At a
+    host it is a private key; the certificate is put beside it.
     """
-    if not manner.plan_only and secret_file is None and secret_fd is None and not sys.stdout.isatty():
-        fact = "stdout is not a terminal, where the secret would be shown once"
-        raise Refused("secret-place", fact, "Add --secret-file FILE or --secret-fd N")
+    host = place.removeprefix("host:") if place.startswith("host:") else ""
+    _require_place(host, bundle, key, secret_file, secret_fd, plan_only=manner.plan_only)
     grant = new_grant_id()
     client = client_of(estate, quiet=manner.as_json, acting=True)
     person = ask(client.hello()).person
-    args = {"database": database, "grant": grant, "person": person, "bundle": bundle, "seconds": round(lasts)}
-    asked = PlanChange("access.grant", {**args, "ticket": ticket, "reason": reason})
+    args = {"grant": grant, "person": person, "bundle": bundle, "seconds": round(lasts)}
+    asked = grant_plan(f"host {host}" if host else place, {**args, "ticket": ticket, "reason": reason})
     code = act(estate, asked, replace(manner, no_wait=False))
     if code != ExitCode.DONE or manner.plan_only:
         return code
+    if host:
+        assert key is not None, "it was looked at before"
+        return ask(_certified(client, grant, key, as_json=manner.as_json))
     return ask(_taken(client, grant, secret_file, secret_fd, as_json=manner.as_json))
+
+
+def _require_place(
+    host: str, bundle: str, key: str | None, file: Path | None, fd: int | None, *, plan_only: bool
+) -> None:
+    """Raise Refused where the secret would have no place, BadParameter for rights that no database has."""
+    if host:
+        if file is not None or fd is not None or (key is None and not plan_only):
+            raise Refused("secret-place", "at a host the secret is a private key", "Add --key FILE, and nothing else")
+        return
+    known = [each.value for each in Bundle]
+    if bundle not in known:
+        raise click.BadParameter(f"{bundle!r} is not one of {', '.join(known)}.", param_hint="BUNDLE")
+    if not plan_only and file is None and fd is None and not sys.stdout.isatty():
+        fact = "stdout is not a terminal, where the secret would be shown once"
+        raise Refused("secret-place", fact, "Add --secret-file FILE or --secret-fd N")
+
+
+async def _certified(client: EngineClient, grant: str, told: str, *, as_json: bool) -> int:
+    """Hand in a public key, and put the certificate beside it."""
+    row = await _row_of(client, grant, APPEARS)
+    key = login_key(told, grant)
+    accepted = await client.claim_grant(grant, key.public)
+    keep_certificate(key, accepted.certificate)
+    if as_json:
+        say_json({"grant": grant, "role": row.role, "key": str(key.file), "certificate": str(key.certificate)})
+    else:
+        say(neutral(f"{grant}: {command_of(key, row.role, row.address)}"))
+        say(neutral(f"The private key is in {key.file}, and nowhere else. Ended by: recovery access end {grant}"))
+    return ExitCode.DONE
 
 
 async def _taken(client: EngineClient, grant: str, file: Path | None, fd: int | None, *, as_json: bool) -> int:
@@ -157,8 +201,25 @@ def extend(grant: str, seconds: float, reason: str, estate: str | None, manner: 
     """Let GRANT end later; decided anew, as if it were asked for."""
     view: AccessView = ask(client_of(estate, quiet=manner.as_json).view("access"))
     row = _known(view, grant)
-    args = {"database": row.database, "grant": grant, "seconds": round(seconds), "reason": reason}
-    return act(estate, PlanChange("access.extend", args), manner)
+    return act(estate, extend_plan(row, round(seconds), reason), manner)
+
+
+@access.command()
+@click.argument("grant")
+@estate_option
+@json_option
+def certificate(grant: str, estate: str | None, as_json: bool) -> int:
+    """The certificate of GRANT at a host, up to its end as it is now: for your key, and of no use without it. Exit code
+    3 where there is none."""
+    view: AccessView = ask(client_of(estate, quiet=as_json).view("access"))
+    row = _known(view, grant)
+    if as_json:
+        say_json({"grant": grant, "role": row.role, "address": row.address, "certificate": row.certificate})
+    elif row.certificate:
+        say(neutral(row.certificate))
+    else:
+        note(f"{grant} has no certificate: it is {row.state.value} at {row.database}")
+    return ExitCode.DONE if row.certificate else ExitCode.UNKNOWN
 
 
 @access.command()

@@ -36,10 +36,11 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A submitted plan became a run."""
+    """A submitted plan became a run. `certificate` is what a login is opened with besides a private key; public."""
 
     run: str
     message: str
+    certificate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

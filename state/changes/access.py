@@ -128,9 +128,9 @@ class GiveAccess(AccessChange):
         """What would be given, and that it can be taken away again."""
         seen = await _read(self, deadline)
         bundle = self.args.bundle
-        there = None if isinstance(seen, str) else _of(seen, self.grant)
+        there = None if isinstance(seen, str) else grant_in(seen, self.grant)
         bundles = self._target.bundles if self._target is not None else ()
-        known = ", ".join(each.value for each in bundles) or "none"
+        known = ", ".join(bundles) or "none"
         allowed = bundle in self.access.bundles and bundle in bundles
         person = self.args.person
         known_as = "is" if person in self.people else "is not"
@@ -178,7 +178,7 @@ class GiveAccess(AccessChange):
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Whether the role of this effect is there."""
         seen = await self.seen(deadline)
-        role = _of(seen, self.grant)
+        role = grant_in(seen, self.grant)
         if role is None:
             return ReadBack(Finding.NOT_DONE, (f"{self.cluster_name}: no role has the mark of {self.grant}",))
         if self.effect and role.effect != self.effect:
@@ -199,7 +199,7 @@ class ExtendAccess(AccessChange):
     async def preview(self, *, deadline: float) -> Preview:
         """From which end to which. Raises NotFound for a grant that is not there."""
         seen = await _read(self, deadline)
-        role = None if isinstance(seen, str) else _of(seen, self.grant)
+        role = None if isinstance(seen, str) else grant_in(seen, self.grant)
         if role is None and not isinstance(seen, str):
             raise not_found("live grant", self.grant, [each.grant for each in seen.roles if each.ours])
         live = role is not None and role.state in (TargetState.ARMED, TargetState.OPEN)
@@ -219,7 +219,7 @@ class ExtendAccess(AccessChange):
 
     async def apply(self, facts: Mapping[str, Any], *, effect: str, deadline: float) -> Receipt:
         """Move its end once."""
-        role = _of(await self.seen(deadline / 2), self.grant)
+        role = grant_in(await self.seen(deadline / 2), self.grant)
         if role is None:
             raise not_found("live grant", self.grant, [])
         ends = await self.target.extend(role.oid, self.seconds, effect=effect, deadline=deadline / 2)
@@ -227,7 +227,7 @@ class ExtendAccess(AccessChange):
 
     async def read_back(self, facts: Mapping[str, Any], *, deadline: float) -> ReadBack:
         """Whose effect its end is."""
-        role = _of(await self.seen(deadline), self.grant)
+        role = grant_in(await self.seen(deadline), self.grant)
         if role is None:
             return ReadBack(Finding.NOT_DONE, (f"{self.grant} is gone",))
         evidence = (f"{self.grant} ends {utc(role.ends or 0)}",)
@@ -241,7 +241,8 @@ async def _read(change: AccessChange, deadline: float) -> AccessSeen | str:
         return error.message
 
 
-def _of(seen: AccessSeen, grant: str) -> TargetGrant | None:
+def grant_in(seen: AccessSeen, grant: str) -> TargetGrant | None:
+    """The grant of this name, None when it is not there."""
     return next((each for each in seen.roles if each.ours and each.grant == grant), None)
 
 

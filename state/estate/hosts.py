@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from state.estate.access import HostAccessEntry
 from state.estate.entry import Entry, Seconds
 from state.estate.waivers import Reason, ReasonedWaivers
 
@@ -24,6 +25,7 @@ class SshHost(Entry):
     `identity` is the private key, `certificate` what signs it, `known_hosts` the host's key; `config` an OpenSSH
     client configuration for what is not said here, such as a jump host. `environment` is how variables reach a command:
     as `env NAME=VALUE` before it, or sent, which a forced command needs and its sshd must accept (`AcceptEnv`).
+    `access` allows grants of access to it that end by themselves.
     """
 
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9:][A-Za-z0-9._:-]{0,252}$")]
@@ -35,4 +37,5 @@ class SshHost(Entry):
     config: str | None = None
     connect_timeout: Seconds = 5.0
     environment: Literal["env", "send"] = "env"
+    access: HostAccessEntry | None = None
     waive: HostWaivers = HostWaivers()

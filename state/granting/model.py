@@ -39,6 +39,14 @@ class ResidueKind(StrEnum):
     PASSED_ON = "passed-on"
     SLOT = "slot"
     CLOSED_DATABASE = "closed-database"
+    CRONTAB = "crontab"
+    AT_JOB = "at-job"
+    LINGERING = "lingering"
+    USER_UNIT = "user-unit"
+    AUTHORIZED_KEYS = "authorized-keys"
+    SETUID = "setuid"
+    ACCOUNTS = "accounts"
+    HOST_FILE = "host-file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,18 @@ class TargetGrant:
     state: TargetState | None = None
     secret: str = ""
     extended_by: str = ""
+    certificate: str = ""
+    """What its person logs in with, besides the private key; public. Empty where secrets are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One way to log in, tried at the target itself without what only the person has. `accepted` is None when that is
+    not known; `told` is why."""
+
+    name: str
+    accepted: bool | None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +140,8 @@ class AccessSeen:
     admitting: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     poolers: Mapping[str, PoolerSeen] = field(default_factory=dict)
+    doors: Mapping[int, Sequence[Door]] = field(default_factory=dict)
+    """Of grants that end or are over, by OID: the logins that were tried."""
 
     def role(self, oid: int) -> TargetGrant | None:
         """The role of this OID, None when it is gone."""
@@ -144,6 +166,25 @@ def role_name(grant: str, person: str) -> str:
     return f"bg_{grant.lower().replace('-', '')}_{told}"[:LONGEST_NAME]
 
 
+def host_target(host: str) -> str:
+    """A host as a place where access is given. No name of an estate has a space: no database is meant."""
+    return f"host {host}"
+
+
+def host_of_target(place: str) -> str:
+    """The name of the host, empty for another place."""
+    return place.removeprefix("host ") if place.startswith("host ") else ""
+
+
+LONGEST_ACCOUNT = 32
+"""Characters of the name of an account on Linux."""
+
+
+def account_name_of(grant: str, person: str) -> str:
+    """The account of a grant on a host, its own part first."""
+    return role_name(grant, person).lower()[:LONGEST_ACCOUNT]
+
+
 @dataclass(frozen=True, slots=True)
 class EndProof:
     """What was read when a grant was over: no role, and no session of its OID at any of the nodes, twice.
@@ -157,6 +198,8 @@ class EndProof:
     residue: Sequence[Residue] = ()
     was_gone: bool = False
     logged: str = ""
+    refused: Sequence[str] = ()
+    """The logins that were tried and refused."""
 
 
 class EndObstacle(StrEnum):

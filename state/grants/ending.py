@@ -6,9 +6,10 @@ part does not keep another one from being done.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from state.api.views.access import GrantCredential
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
 from state.granting.model import AccessSeen, EndObstacle, EndProof, NotEnded, Residue, ResidueKind, TargetState
 from state.ports.access import CanGrant
@@ -24,6 +25,15 @@ WAYS_OUT = {
     EndObstacle.POOLED: "At the pooler's console: show servers; reconnect",
     EndObstacle.ROLE: "Run recovery db prepare again, or: drop role ROLE",
 }
+HOST_WAYS_OUT = {
+    **WAYS_OUT,
+    EndObstacle.UNREAD: "Bring the host back, or cut it off: sessions there may be open",
+    EndObstacle.LOGIN: "There, as root: usermod -L -e 1 ROLE; then run recovery host prepare again",
+    EndObstacle.SESSIONS: "There, as root: recovery-access terminate UID; what stays hangs in the kernel: restart it",
+    EndObstacle.STARTING: "Wait a second",
+    EndObstacle.RESIDUE: "There, as root: undo it, or say that it is right: recovery-access accept UID ID",
+    EndObstacle.ROLE: "There, as root: recovery-access finish UID; it says what is against it",
+}
 RESIDUE_WAYS_OUT = {
     ResidueKind.PREPARED: "rollback prepared 'GID' or commit prepared 'GID' there, by its owner or a superuser",
     ResidueKind.CLOSED_DATABASE: "allow connections to it, or drop it",
@@ -37,6 +47,7 @@ class GrantEnd:
 
     def __init__(self, target: CanGrant, oid: int, role: str, deadline: float = 4.0) -> None:
         self._target, self._oid, self._role, self._deadline = target, oid, role, deadline
+        self._ways = HOST_WAYS_OUT if target.takes is GrantCredential.PUBLIC_KEY else WAYS_OUT
         self._before: AccessSeen | None = None
         self.residue: list[Residue] = []
         """Everything that was found to be left, also what has been resolved since."""
@@ -50,7 +61,8 @@ class GrantEnd:
             return self._not(EndObstacle.UNREAD, seen)
         role, told = seen.role(self._oid), ""
         was_gone = role is None and not self.residue
-        if role is not None and (role.can_login or role.state is not TargetState.ENDING):
+        let_in = any(each.accepted for each in seen.doors.get(self._oid, ()))
+        if role is not None and (role.can_login or role.state is not TargetState.ENDING or let_in):
             told = await self._tried(self._target.block(self._oid, deadline=self._deadline))
         starting = self._still_starting(seen)
         failed = await self._target.terminate(self._oid, starting, sure=True, deadline=self._deadline)
@@ -81,8 +93,12 @@ class GrantEnd:
         if not told:
             return None
         if left or failed:
-            return self._left(left, [*failed.values()])
+            return self._left(left, [*failed.values()]) if self._ways is WAYS_OUT else self._held(told, failed)
         return self._not(EndObstacle.ROLE, told)
+
+    def _held(self, told: str, failed: Mapping[str, str]) -> NotEnded:
+        """A host names by itself what holds, of all that it has found."""
+        return self._not(EndObstacle.RESIDUE, "; ".join([told, *failed.values()]), 0)
 
     async def _or_prepared(self, against: NotEnded) -> NotEnded:
         """What keeps a login from being closed may be a prepared transaction that has changed its role."""
@@ -98,7 +114,7 @@ class GrantEnd:
     def _left(self, left: Sequence[Residue], failed: Sequence[str]) -> NotEnded:
         told = [f"{each.kind.value} in {each.database}: {each.thing}" for each in left]
         ways = [RESIDUE_WAYS_OUT[each.kind] for each in left if each.kind in RESIDUE_WAYS_OUT]
-        way_out = (ways[0] if ways else WAYS_OUT[EndObstacle.RESIDUE]).replace("ROLE", self._role)
+        way_out = self._way_out(ways[0] if ways else self._ways[EndObstacle.RESIDUE])
         return NotEnded(EndObstacle.RESIDUE, "; ".join([*told, *failed]), way_out, sessions=0)
 
     async def _proven(self, was_gone: bool) -> EndProof | NotEnded:
@@ -113,13 +129,14 @@ class GrantEnd:
                 return self._not(EndObstacle.ROLE, f"role {self._role} is there")
         assert isinstance(first, AccessSeen), "it was looked at above"
         nodes = [*sorted(first.reapers), *(f"pooler {name}" for name in sorted(first.poolers))]
-        return EndProof(first.clock, nodes, tuple(self.residue), was_gone, first.logged)
+        refused = tuple(each.name for each in first.doors.get(self._oid, ()) if each.accepted is False)
+        return EndProof(first.clock, nodes, tuple(self.residue), was_gone, first.logged, refused)
 
     def _open(self, seen: AccessSeen, told: str, failed: object) -> NotEnded | None:
         """What of it is still open, the worst first."""
-        role, sessions = seen.role(self._oid), seen.sessions.get(self._oid, ())
-        if role is not None and role.can_login:
-            return self._not(EndObstacle.LOGIN, told or f"role {self._role} can log in", len(sessions))
+        sessions = seen.sessions.get(self._oid, ())
+        if let_in := self._let_in(seen, told):
+            return self._not(EndObstacle.LOGIN, let_in, len(sessions))
         if sessions:
             where = ", ".join(f"{each.node} process {each.pid}" for each in sessions)
             return self._not(
@@ -132,12 +149,21 @@ class GrantEnd:
             return self._not(EndObstacle.POOLED, told, sum(kept.values()))
         if behind := [node for node, oids in seen.admitting.items() if self._oid in oids]:
             return self._not(EndObstacle.BEHIND, f"role {self._role} can still log in at {', '.join(behind)}", 0)
-        if seen.unread:
-            return self._not(EndObstacle.UNREAD, "; ".join(seen.unread.values()))
+        doors = [each for each in seen.doors.get(self._oid, ()) if each.accepted is None]
+        if unread := [*seen.unread.values(), *(f"whether {each.name} is let in: {each.told}" for each in doors)]:
+            return self._not(EndObstacle.UNREAD, "; ".join(unread))
         if stays := self._still_starting(seen):
             where = ", ".join(f"{node} process {pid}" for node, pids in stays.items() for pid in pids)
             return self._not(EndObstacle.STARTING, f"not yet known whose: {where}", 0)
         return None
+
+    def _let_in(self, seen: AccessSeen, told: str) -> str:
+        """By what it could still log in, empty when by nothing that is known."""
+        role = seen.role(self._oid)
+        if role is not None and role.can_login:
+            return told or f"role {self._role} can log in"
+        ajar = [each.name for each in seen.doors.get(self._oid, ()) if each.accepted]
+        return f"{self._role} is still let in: {', '.join(ajar)}" if ajar else ""
 
     def _still_starting(self, seen: AccessSeen) -> dict[str, list[int]]:
         """Processes that had not said whose they are in the look before either: one that starts is quicker."""
@@ -146,7 +172,10 @@ class GrantEnd:
         return {node: pids for node, pids in both.items() if pids}
 
     def _not(self, obstacle: EndObstacle, told: str, sessions: int | None = None) -> NotEnded:
-        return NotEnded(obstacle, told, WAYS_OUT[obstacle].replace("ROLE", self._role), sessions)
+        return NotEnded(obstacle, told, self._way_out(self._ways[obstacle]), sessions)
+
+    def _way_out(self, way: str) -> str:
+        return way.replace("ROLE", self._role).replace("UID", str(self._oid))
 
     async def _seen(self) -> AccessSeen | str:
         try:

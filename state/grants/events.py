@@ -88,7 +88,7 @@ class GrantEnded(Body):
     """It is over: at each of `nodes` no session of its OID was read, twice, and its role is gone.
 
     `at` is epoch seconds by the target's clock, `late` the seconds after its time; `left` is what it had left and was
-    handed over or revoked.
+    handed over or revoked, `refused` the logins that were tried then and refused.
     """
 
     grant: str
@@ -97,6 +97,7 @@ class GrantEnded(Body):
     nodes: tuple[str, ...]
     left: tuple[str, ...]
     message: str = field(metadata=WORDS)
+    refused: tuple[str, ...] = ()
 
 
 @event("grant.returned")

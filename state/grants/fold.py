@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from state.api.views.access import GrantCredential
 from state.granting.model import AccessSeen, Bundle, NotEnded
 from state.grants.events import (
     GrantArmed,
@@ -71,6 +72,8 @@ class TargetLook:
     seen: AccessSeen | None = None
     mono: float | None = None
     error: str = ""
+    takes: GrantCredential = GrantCredential.VERIFIER
+    bundles: tuple[str, ...] = ()
     held_up: dict[str, NotEnded] = field(default_factory=dict)
 
 

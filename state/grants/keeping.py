@@ -7,7 +7,7 @@ refused: without a journal it goes on, and is recorded when that is possible aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 from state.api.caller import Caller
@@ -16,8 +16,9 @@ from state.changes.model import Risk
 from state.clock import Clock
 from state.config_files.suggestions import not_found
 from state.errors import EffectRefused, EffectUnknown, JournalUnavailable, ReadFailure, Refused
-from state.granting.model import AccessSeen, Bundle, EndProof, TargetGrant, TargetState
-from state.granting.scram import VERIFIER, fingerprint
+from state.granting.credentials import require_credential
+from state.granting.model import AccessSeen, Bundle, EndProof, TargetGrant, TargetState, host_of_target
+from state.granting.scram import fingerprint
 from state.grants.ending import GrantEnd
 from state.grants.events import (
     GrantArmed,
@@ -41,8 +42,8 @@ from state.ports.outside import Outside
 from state.runs.witness import Witness
 from state.units import counted, utc
 
-LOOK, IDLE = 1.0, 2.0
-"""Seconds between two looks at a target where a grant is live, and where none is."""
+LOOK = 1.0
+"""Seconds between two looks at a target where a grant is live; where none is, the target says it."""
 DEADLINE = 4.0
 WINDOW = 30.0
 """Seconds for which the login is open at a time: so long it stays open when this engine is gone."""
@@ -91,16 +92,15 @@ class Granting:
 
     async def watch(self) -> None:
         """Look at each target for as long as the engine lives."""
-        due: dict[str, float] = {}
+        looked: dict[str, float] = {}
         try:
             while True:
                 now = self._clock.mono()
                 targets = dict(self._outside().access)
-                names = [name for name in targets if due.get(name, 0.0) <= now or self._hurry.is_set()]
+                names = [name for name in targets if self._due(name, targets[name], looked, now)]
                 self._hurry.clear()
                 await asyncio.gather(*(self._look(name, targets[name]) for name in names))
-                for name in names:
-                    due[name] = self._clock.mono() + (LOOK if self._live(name) else IDLE)
+                looked |= dict.fromkeys(names, self._clock.mono())
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK / 2):
                         await self._hurry.wait()
@@ -110,6 +110,11 @@ class Granting:
             await asyncio.gather(*self._ends.values(), return_exceptions=True)
             await self._pictures.close()
 
+    def _due(self, name: str, target: CanGrant, looked: Mapping[str, float], now: float) -> bool:
+        """Whether a target is looked at now: what it says of its pace may change at any time."""
+        pace = LOOK if self._live(name) else target.idle
+        return self._hurry.is_set() or looked.get(name, float("-inf")) + pace <= now
+
     async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:
         """Open the login with what the caller's own process made of a secret. Raises Refused, NotFound,
         EffectRefused, EffectUnknown and JournalUnavailable."""
@@ -117,19 +122,18 @@ class Granting:
         grant = self._known(grant_id)
         if caller.person.casefold() != grant.person.casefold():
             raise Refused("grantee", f"{grant.id} is for {grant.person}", "Ask for a grant of your own")
-        if not VERIFIER.fullmatch(verifier):
-            raise Refused("verifier", "this is not a SCRAM-SHA-256 verifier", "recovery access request")
+        target = self._target(grant)
+        require_credential(target.takes, verifier)
         if grant.opening or grant.opened or grant.ending_since is not None:
             raise Refused("secret-once", f"the secret of {grant.id} was taken", "End it and ask for another one")
         if grant.bundle == Bundle.SUPERUSER.value and not grant.pictured:
             fact = f"what {grant.database} is like before {grant.id} is not recorded yet"
             raise Refused("picture", fact, "Take it again in a moment; recovery access list")
-        target = self._target(grant)
         await target.watch(grant.oid, deadline=DEADLINE)
         seen = await target.seen([grant.oid], deadline=DEADLINE)
         if grant.oid not in seen.reapers.get(seen.primary, ()):
-            fact = f"no procedure inside {seen.primary} waits for the end of {grant.id}"
-            raise Refused("ender", fact, "Look at that server's log and take it again; recovery access list")
+            fact = f"nothing inside {seen.primary} waits for the end of {grant.id}"
+            raise Refused("ender", fact, "Look at the log there and take it again; recovery access list")
         if against := await target.rehearse(grant.oid, grant.role, deadline=DEADLINE):
             way_out = f"Have pg_hba.conf ask {grant.role} for scram-sha-256, reload it, take the secret again"
             raise Refused("password", "; ".join(against), way_out, "database administrator")
@@ -143,14 +147,22 @@ class Granting:
             await target.open_login(grant.oid, verifier, window=WINDOW, deadline=DEADLINE)
         except (EffectRefused, EffectUnknown) as error:
             failed = error
-        role = (await target.seen([grant.oid], deadline=DEADLINE)).role(grant.oid)
+        role = (await self._told(grant.database, target, grant.oid)).role(grant.oid)
         if role is None or not role.can_login or role.secret != fingerprint(verifier):
             await self._begin_end(grant, "its login was not read to be open", self._actor)
             raise failed or EffectUnknown(f"the login of {grant.id} was not read to be open")
         told = f"{grant.id}: {grant.role} can log in at {grant.database}"
         await self._note(GrantOpened(grant.id, told), caller.person)
         self._witness.after(Risk.B4)
-        return Accepted("", grant.role)
+        return Accepted("", grant.role, role.certificate)
+
+    async def _told(self, name: str, target: CanGrant, oid: int) -> AccessSeen:
+        """What the target tells now, for everybody who looks. Raises ReadFailure."""
+        seen, look = await target.seen([oid], deadline=DEADLINE), self.looks.setdefault(name, TargetLook())
+        look.seen, look.mono = seen, self._clock.mono()
+        self._grants.unrecorded += 1
+        self._moved()
+        return seen
 
     async def end(self, caller: Caller, grant_id: str) -> Accepted:
         """End a grant now. Never refused because of the journal. Raises Refused and NotFound."""
@@ -194,6 +206,7 @@ class Granting:
     async def _look(self, name: str, target: CanGrant) -> None:
         """Read one target, and do what is due there."""
         look = self.looks.setdefault(name, TargetLook())
+        look.takes, look.bundles = target.takes, tuple(target.bundles)
         mine = [each for each in self._grants.open if each.database == name]
         try:
             seen = await target.seen([each.oid for each in mine], deadline=DEADLINE)
@@ -330,12 +343,15 @@ class Granting:
         """Record the proof, however long that takes."""
         late = max(0.0, proof.at - grant.ends)
         left = tuple(f"{each.kind.value} in {each.database}: {each.thing}" for each in proof.residue)
-        told = (
-            f"{grant.id} of {grant.person} at {grant.database} is over: no role, no session at {', '.join(proof.nodes)}"
-        )
+        nothing = "no account, no process" if host_of_target(grant.database) else "no role, no session"
+        told = f"{grant.id} of {grant.person} at {grant.database} is over: {nothing} at {', '.join(proof.nodes)}"
+        if proof.refused:
+            told += f"; login refused: {', '.join(proof.refused)}"
+        elif grant.opened and host_of_target(grant.database):
+            told += "; no login was tried: the host has lost what it knew of it"
         told += f"; {counted(len(left), 'thing')} left, handed over or revoked" if left else ""
         told += f"; {LOGGED.get(proof.logged, NOT_LOGGED)}" if proof.logged else ""
-        body = GrantEnded(grant.id, proof.at, round(late, 3), tuple(proof.nodes), left[:50], told)
+        body = GrantEnded(grant.id, proof.at, round(late, 3), tuple(proof.nodes), left[:50], told, tuple(proof.refused))
         while not await self._note(body, self._actor):  # noqa: ASYNC110 the journal tells nobody when it is back
             await asyncio.sleep(AGAIN)
         self._witness.after(Risk.B4)

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from state.granting.model import AccessSeen, Armed, Bundle, Residue
+from state.api.views.access import GrantCredential
+from state.granting.model import AccessSeen, Armed, Residue
 from state.granting.picture import PictureItem
+from state.ports.target import Identity
+
+
+@runtime_checkable
+class NamesItself(Protocol):
+    """A place of access that says which machine it is."""
+
+    async def identify(self, *, deadline: float) -> Identity:
+        """The machine, and since which start it runs. Raises ReadFailure."""
 
 
 class CanGrant(Protocol):
-    """One cluster. `bundles` are those that it is prepared for, `longest` the most seconds of a grant."""
+    """One cluster, or one host. `bundles` are those that it is prepared for, `longest` the most seconds of a grant,
+    `takes` what opens a login, `idle` the seconds between two looks while no grant is live there."""
 
-    bundles: Sequence[Bundle]
+    bundles: Sequence[str]
     longest: float
+    takes: GrantCredential
+
+    @property
+    def idle(self) -> float: ...
 
     async def seen(self, oids: Collection[int], *, deadline: float) -> AccessSeen:
         """Roles with raised rights, the sessions of these OIDs and of all grants, at every node. Raises ReadFailure
@@ -23,7 +38,7 @@ class CanGrant(Protocol):
         self,
         grant: str,
         role: str,
-        bundle: Bundle,
+        bundle: str,
         person: str,
         ticket: str,
         *,

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from state.api.views.access import AccessTargetRow, AccessView, ElevatedRow, GrantRow, GrantSessionRow, GrantState
+from dataclasses import replace
+
+from state.api.views.access import (
+    AccessTargetRow,
+    AccessView,
+    ElevatedRow,
+    GrantCredential,
+    GrantRow,
+    GrantSessionRow,
+    GrantState,
+)
+from state.granting.model import host_target
 from state.grants.fold import Grant, Grants, TargetLook
 from state.units import clock, counted
 from state.views.context import Alarm, Contribution, ViewContext
@@ -28,8 +39,14 @@ def build(context: ViewContext) -> AccessView:
         for role in look.seen.roles
         if not role.ours
     }
-    targets = {name: AccessTargetRow(name, look.mono, look.error, ()) for name, look in looks.items()}
-    view = AccessView({each.id: _row(each, looks.get(each.database)) for each in rows}, others, targets)
+    targets = {
+        name: AccessTargetRow(name, look.mono, look.error, look.bundles, look.takes) for name, look in looks.items()
+    }
+    found = {each.id: _row(each, looks.get(each.database)) for each in rows}
+    ways = {host_target(name): f"{host.address}{f' -p {host.port}' if host.port else ''}"
+            for name, host in context.estate.hosts.items()}  # fmt: skip
+    found = {name: replace(row, address=ways.get(row.database, "")) for name, row in found.items()}
+    view = AccessView(found, others, targets)
     return context.memory.keep("access", view)
 
 
@@ -81,7 +98,7 @@ def _row(grant: Grant, look: TargetLook | None) -> GrantRow:
     for name, pooler in seen.poolers.items() if seen is not None else ():
         if many := pooler.clients.get(grant.role):
             sessions += (GrantSessionRow(f"pooler {name}", 0, "", counted(many, "client"), "", ""),)
-    ended = grant.ended
+    ended, role = grant.ended, seen.role(grant.oid) if seen is not None else None
     return GrantRow(
         id=grant.id,
         database=grant.database,
@@ -100,6 +117,8 @@ def _row(grant: Grant, look: TargetLook | None) -> GrantRow:
         proof="" if ended is None else ended.message,
         left=() if ended is None else (*ended.left, *grant.residue),
         by=grant.reason,
+        takes=look.takes if look is not None else GrantCredential.VERIFIER,
+        certificate=role.certificate if role is not None and ended is None else "",
     )
 
 

@@ -12,6 +12,7 @@ SOURCES = sorted(p for top in ("state", "adapters", "console") for p in (ROOT / 
 SIGNALS = {"kill", "killpg", "pidfd_open", "pidfd_send_signal"}
 OWN = {
     "state/host/processes.py": "the one place",
+    "adapters/access/on_host/running.py": "on another host: by a pidfd, or everything of one uid",
     "adapters/confined/run.py": "the group of its own child, which it has not waited for",
     "adapters/confined/warden.py": "its own children, in a process that has nothing else",
     "adapters/commands/process.py": "the session of its own child, which it has not waited for",

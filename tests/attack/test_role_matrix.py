@@ -61,7 +61,8 @@ APPROVING = {"approve", *(f"approvals {verb}" for verb in ("withdraw", "alone", 
 OWN_PROCESS = {
     "lab fault inject", "lab fault lift", "lab up", "lab down", "demo", "engine run", "engine start", "console",
     "bridge", "runbook new", "db compare", "db verify", "db restore-window", "db restore-command", "db lost",
-    "db prepare", "trust", "access list", "access proof", "approvals show", "journal anchors", "journal sessions",
+    "db prepare", "host prepare", "trust", "access list", "access certificate", "access proof", "approvals show",
+    "journal anchors", "journal sessions",
 }  # fmt: skip
 """Verbs that start processes, read, or write files as the account that calls: they ask the engine for no effect."""
 WEIGHT = PlanChange("server.weight", {**SHOP, "server": "green", "weight": 7})

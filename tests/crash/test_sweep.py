@@ -13,6 +13,7 @@ from adapters.lab.client import LabClient
 from state.changes.registry import change_kinds
 from state.runs.fault_points import FAULT_POINTS
 from tests.crash.access_targets import extend_access, give_access
+from tests.crash.host_targets import extend_host_access, give_host_access
 from tests.crash.manager_targets import failover, pause, prove, reinitialize, resume, schedule, unschedule
 from tests.crash.own_targets import call, command, route, statement
 from tests.crash.pair_targets import drop_slot, fence, promote, rebuild, rejoin, repoint, restore_point
@@ -284,6 +285,8 @@ MAKERS: dict[str, Make] = {
     "database.drop-slot": drop_slot,
     "access.grant": give_access,
     "access.extend": extend_access,
+    "access.grant-host": give_host_access,
+    "access.extend-host": extend_host_access,
     "database.restore-point": restore_point,
     "fault.inject": inject,
     "fault.lift": lift,
@@ -333,7 +336,9 @@ async def test_restart(lab: LabClient, truth: Truth, point: str) -> None:
     await crash(lab, truth, restart(lab, truth), point)
 
 
-@pytest.mark.parametrize("make", [pause, promote, restore_point, give_access], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [pause, promote, restore_point, give_access, give_host_access], ids=lambda make: make.__name__
+)
 async def test_databases(lab: LabClient, truth: Truth, make: Make) -> None:
     await crash(lab, truth, make(lab, truth), "after_effect")
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
-from state.api.views.access import AccessTargetRow, AccessView, ElevatedRow, GrantRow, GrantSessionRow, GrantState
+import pytest
+
+from console.access_text import extend_plan, grant_plan
+from state.api.views.access import (
+    AccessTargetRow,
+    AccessView,
+    ElevatedRow,
+    GrantCredential,
+    GrantRow,
+    GrantSessionRow,
+    GrantState,
+)
 from state.granting.scram import VERIFIER
 from tests.screens.fake_engine import stage
 
@@ -86,3 +98,39 @@ async def test_the_secret_is_made_here_shown_once_and_only_its_verifier_is_sent(
         assert name == "claim"
         assert VERIFIER.fullmatch(sent["verifier"])
         assert sent["verifier"] not in shown
+
+
+async def test_at_a_host_a_key_is_made_in_a_file_and_only_its_public_half_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    armed = row(
+        "G-AAAAAA", GrantState.ARMED, 600, person="u1", database="host web1", bundle="shell", sessions=(),
+        takes=GrantCredential.PUBLIC_KEY, address="10.1.0.5",
+    )  # fmt: skip
+    targets = {"host web1": AccessTargetRow("host web1", time.monotonic(), "", ("shell",), GrantCredential.PUBLIC_KEY)}
+    key = tmp_path / "k"
+    async with stage(topics={"access": replace(view(armed), targets=targets)}) as st:
+        await st.press("6")
+        await st.sees("host web1", "t opens it for a key of u1")
+        await st.press("t")
+        await st.sees("Key for G-AAAAAA", "your public key (.pub)")
+        await st.press("ctrl+u", "k", "enter")
+        await st.sees("Open the login of G-AAAAAA", "k: a new private key, only there")
+        await st.pilot.pause(0.7)
+        await st.press("y")
+        await st.until(lambda: st.front.acts, "the request")
+        name, sent = st.front.acts[0]
+        assert name == "claim"
+        assert sent["verifier"] == " ".join((tmp_path / "k.pub").read_text().split()[:2])
+        await st.until((tmp_path / "k-cert.pub").exists, "the certificate")
+        assert oct(key.stat().st_mode & 0o777) == "0o600"
+        assert key.read_text().splitlines()[1] not in st.text
+
+
+async def test_what_is_asked_for_at_a_host_is_its_own_change() -> None:
+    asked = grant_plan("host web1", {"grant": "G-AAAAAA"})
+    assert (asked.kind, asked.args) == ("access.grant-host", {"host": "web1", "grant": "G-AAAAAA"})
+    longer = extend_plan(row("G-AAAAAA", GrantState.OPEN, 600, database="host web1"), 600, "it still runs")
+    assert longer.kind == "access.extend-host"
+    assert extend_plan(row("G-AAAAAA", GrantState.OPEN, 600), 600, "it still runs").kind == "access.extend"

@@ -58,6 +58,7 @@ from state.discovery.haproxy_state_cfg import state_loading
 from state.errors import EffectRefused, EffectUnknown, ReadFailure, RecoveryError
 from state.estate.conditions import ValueCondition, found, kind_of, shown
 from state.estate.parse import parse_estate
+from state.granting.certificates import NoKey
 from state.hiding import without_secrets
 from state.journal.checkpoint import read_checkpoint
 from state.journal.format import Sealed, known_head, unseal, unseal_any
@@ -67,6 +68,7 @@ from state.runbooks.params import ParamSpec, convert, placeholders_in, substitut
 from state.runbooks.parse import lint_runbook, structure_of
 from state.text import clean, decode, is_clean
 from state.units import parse_duration, parse_ratio, parse_size
+from tests.support import certificate_parsers as c
 from tests.support import parser_seeds as s
 from tests.support.backup_parsers import pgbackrest_info, wal_archive, wal_dump
 from tests.support.calendar_parser import CALENDAR, calendar
@@ -367,6 +369,10 @@ PARSERS: tuple[Parser, ...] = (
     Parser("haproxy-cfg", haproxy_cfg, (RecoveryError,), (s.CFG,)),
     Parser("haproxy-state", haproxy_state_file, (), (s.STATE, s.CFG)),
     Parser("ssh-signature", ssh_signature, (NoSignature,), (SIGNATURE,)),
+    Parser("ssh-certificate", c.certificate, (NoKey,), (c.CERTIFICATE,)),
+    Parser("ssh-public-key", c.key, (NoKey,), (c.KEY,)),
+    Parser("host-grants", c.host_grants, (ReadFailure,), (c.SEEN, c.LEFT)),
+    Parser("ssh-client-log", c.knock, (), (c.KNOCK,)),
     Parser("gzip", gzip_body, (UnusableAnswer,), (s.GZIP,)),
     Parser("certificate", not_after, (ValueError, IndexError), ((CORPUS / "certificate" / "whole.der").read_bytes(),)),
     Parser("etcd-keys", etcd_keys, (ReadFailure,), (s.as_json(s.ETCD),)),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from state.api.caller import Caller
-from state.api.views.access import AccessView, GrantState
+from state.api.views.access import AccessView, GrantCredential, GrantState
 from state.errors import EffectUnknown, ReadFailure, Refused, Trouble
 from state.granting.model import (
     AccessSeen,
@@ -44,6 +44,8 @@ class MemoryAccess:
 
     bundles: Sequence[Bundle] = tuple(Bundle)
     longest = 14_400.0
+    takes = GrantCredential.VERIFIER
+    idle = 2.0
 
     def __init__(self) -> None:
         self.clock, self.mute, self.away, self.stuck = 1000.0, "", set[str](), False

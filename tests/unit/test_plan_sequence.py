@@ -13,6 +13,7 @@ from state.changes.database import Switchover, SwitchoverArgs
 from state.changes.faults import SetFault
 from state.changes.model import CanFollow, Change, ChangeSpec
 from state.changes.registry import build, change_kinds
+from state.estate.hosts import SshHost
 from state.estate.model import Service, Site, ZoneEntry
 from state.estate.own import CommandEntry
 from state.estate.own_calls import HttpCallEntry
@@ -215,6 +216,16 @@ KINDS: dict[str, dict[str, Any]] = {
         "reason": "rows are missing",
     },
     "access.extend": {"database": "orders", "grant": "G-7KQ2MX", "seconds": 600, "reason": "the repair still runs"},
+    "access.grant-host": {
+        "host": "web1",
+        "grant": "G-7KQ2MX",
+        "person": "ada",
+        "bundle": "shell",
+        "seconds": 600,
+        "ticket": "INC-42",
+        "reason": "the disk is full",
+    },
+    "access.extend-host": {"host": "web1", "grant": "G-7KQ2MX", "seconds": 600, "reason": "the repair still runs"},
     "database.restore-point": {"database": "orders", "point": "before-v42"},
     "dns.set": {"zone": "shop.example", "record": "checkout", "a": ["10.1.0.10"], "ttl": 60},
     "dns.leave-site": {"zone": "shop.example", "record": "checkout", "site": "east"},
@@ -239,6 +250,7 @@ OWN = ESTATE.model_copy(
         "http_calls": {"deploy": HttpCallEntry(url="https://deploy.example/")},
         "sql_calls": {"pause": SqlCallEntry.model_validate(PAUSE)},
         "zones": {"shop.example": ZoneEntry(kind="memory")},
+        "hosts": {"web1": SshHost(address="10.1.0.5")},
         "sites": {**ESTATE.sites, "east": Site(addresses=("10.1.0.10",))},
     }
 )

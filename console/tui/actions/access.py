@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from console.access_text import new_grant_id
+import asyncio
+from dataclasses import replace
+
+from console.access_text import extend_plan, grant_plan, new_grant_id, sessions_counted
+from console.client.login_keys import command_of, keep_certificate, login_key
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
-from state.api.requests import PlanChange
-from state.api.views.access import AccessView, GrantRow, GrantState
+from state.api.messages import Accepted
+from state.api.views.access import AccessView, GrantCredential, GrantRow, GrantState
 from state.api.views.runbooks import Param
 from state.granting.scram import new_secret, verifier
-from state.units import counted
 
+NOWHERE = "nothing in the estate allows it: databases.NAME.access, hosts.NAME.access"
 BUNDLES = ("read-all", "monitor", "terminate", "config-reload", "schema-fix", "superuser")
 LIVE = (GrantState.ARMED, GrantState.OPEN, GrantState.EXPIRING)
 
 
 class AskForAccess(Effect):
-    """Propose access to a database for yourself: which rights, how long, why and for which ticket."""
+    """Propose access to a database or a host for yourself: which rights, how long, why and for which ticket."""
 
     key, title, screens = "n", "ask for access", ("access",)
 
     def missing(self, ctx: ActionContext) -> str | None:
-        return None if _databases(ctx) else "no database of the estate allows it: databases.NAME.access"
+        return None if _places(ctx) else NOWHERE
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         hello = ctx.store.hello
         assert hello is not None, "an observer or a console without an engine does not get here"
-        names = _databases(ctx)
+        names = _places(ctx)
         params = (
-            Param("database", "database", names[0], names, True),
-            Param("bundle", "choice", "read-all", BUNDLES, True, title="which rights"),
+            Param("at", "choice", names[0], names, True, title="the database or host"),
+            Param("bundle", "choice", _bundles(ctx)[0], _bundles(ctx), True, title="which rights"),
             Param("minutes", "number", "30", (), True, title="1 to 240"),
             Param("ticket", "text", "", (), True, title="the incident or change it is for"),
             Param("reason", "text", "", (), True, title="why, 10 characters or more"),
@@ -36,9 +40,9 @@ class AskForAccess(Effect):
 
         def then(answers: FormValues) -> None:
             seconds = int(answers["minutes"]) * 60
-            args = {name: answers[name] for name in ("database", "bundle", "ticket", "reason")}
+            args = {name: answers[name] for name in ("bundle", "ticket", "reason")}
             more = {"grant": new_grant_id(), "person": hello.person, "seconds": seconds}
-            navigator.preview(PlanChange("access.grant", {**args, **more}))
+            navigator.preview(grant_plan(answers["at"], {**args, **more}))
 
         navigator.ask("Access for yourself", params, then, _wrong)
 
@@ -56,8 +60,7 @@ class ExtendGrant(Effect):
         row: GrantRow = ctx.row
 
         def then(answers: FormValues) -> None:
-            args = {"database": row.database, "grant": row.id, "seconds": int(answers["minutes"]) * 60}
-            navigator.preview(PlanChange("access.extend", {**args, "reason": answers["reason"]}))
+            navigator.preview(extend_plan(row, int(answers["minutes"]) * 60, answers["reason"]))
 
         minutes = Param("minutes", "number", "30", (), True, title="how much later it ends, 1 to 240")
         reason = Param("reason", "text", "", (), True, title="why, 10 characters or more")
@@ -90,6 +93,9 @@ class TakeSecret(OwnGrant):
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         row: GrantRow = ctx.row
+        if row.takes is GrantCredential.PUBLIC_KEY:
+            _take_key(row, navigator)
+            return
         secret = new_secret()
         facts = (
             ("log in", f"as {row.role} at {row.database}"),
@@ -112,13 +118,48 @@ class EndGrant(OwnGrant):
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
         row: GrantRow = ctx.row
         facts = (
-            ("ends", f"{row.bundle} of {row.person} at {row.database}, with {counted(len(row.sessions), 'session')}"),
-            ("then", "its login is closed, its sessions end at every node, what it made is handed over; proven here"),
+            ("ends", f"{row.bundle} of {row.person} at {row.database}, with {sessions_counted(row)}"),
+            (
+                "then",
+                "its login is closed, its sessions end everywhere, what it made is handed over; proven here",
+            ),
         )
         navigator.confirm(f"End {row.id}", facts, lambda: navigator.send_end_grant(row.id))
 
 
-def _databases(ctx: ActionContext) -> tuple[str, ...]:
+def _take_key(row: GrantRow, navigator: Navigation) -> None:
+    """Have a certificate signed for a public key, and put it beside the key."""
+
+    def then(answers: FormValues) -> None:
+        told = answers["key"].strip()
+        whose = "yours, its private half is not read" if told.endswith(".pub") else "a new private key, only there"
+        facts = (
+            ("log in", f"as {row.role} at {row.address}"),
+            ("key", f"{told}: {whose}"),
+            ("open it", "y opens the login for this key; the certificate is put beside it"),
+        )
+
+        async def send() -> Accepted:
+            key = await asyncio.to_thread(login_key, told, row.id)
+            accepted: Accepted = await navigator.send_claim(row.id, key.public)
+            await asyncio.to_thread(keep_certificate, key, accepted.certificate)
+            return replace(accepted, message=command_of(key, row.role, row.address))
+
+        navigator.confirm(f"Open the login of {row.id}", facts, send)
+
+    about = "a new file for a new private key, or your public key (.pub)"
+    key = Param("key", "text", f"~/.ssh/recovery-{row.id}", (), True, title=about)
+    navigator.ask(f"Key for {row.id}", (key,), then)
+
+
+def _bundles(ctx: ActionContext) -> tuple[str, ...]:
+    """Those of any place; the card says what the place that was chosen has."""
+    view = ctx.store.view(AccessView)
+    known = [each for target in view.targets.values() for each in target.bundles] if view is not None else []
+    return tuple(dict.fromkeys(known)) or BUNDLES
+
+
+def _places(ctx: ActionContext) -> tuple[str, ...]:
     view = ctx.store.view(AccessView)
     return tuple(view.targets) if view is not None else ()
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.widget import Widget
 
-from console.access_text import OVER, doing_words, is_bad, left_words, others_words
+from console.access_text import OVER, doing_words, is_bad, left_words, others_words, session_words
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
 from console.tui.mirror import Touched
 from console.tui.parts.facts import Row, fact
@@ -17,7 +17,7 @@ from console.tui.store import Age
 from console.tui.text import cell, joined, state_text
 from console.tui.widgets.rows import Column, TableRow
 from console.tui.widgets.table import LineTable
-from state.api.views.access import AccessView, ElevatedRow, GrantRow, GrantState
+from state.api.views.access import AccessView, ElevatedRow, GrantCredential, GrantRow, GrantState
 from state.health import Health
 from state.units import utc_date
 
@@ -28,12 +28,12 @@ GRANTS = (
     Column("person", "who", 8, grow=16),
     Column("now", "now", 16, flex=1, cut="end"),
     Column("bundle", "rights", 13),
-    Column("database", "database", 10, grow=20),
+    Column("database", "at", 10, grow=20),
     Column("ticket", "ticket", 8, grow=16),
 )
 OTHERS = (
     Column("role", "not ours", 16, grow=30),
-    Column("database", "database", 10, grow=20),
+    Column("database", "at", 10, grow=20),
     Column("rights", "rights", 20, flex=1, cut="end"),
 )
 STYLES: Mapping[GrantState, str] = {
@@ -47,7 +47,7 @@ STYLES: Mapping[GrantState, str] = {
 
 
 class AccessScreen(MainScreen):
-    """Access to databases that ends by itself, read from the databases, and accounts with raised rights of others."""
+    """Access to databases and hosts that ends by itself, as they tell of it, and other accounts with raised rights."""
 
     narrow: ClassVar[Mapping[str, int]] = {"grants": 5, "others": 3}
     DEFAULT_CSS = """
@@ -77,7 +77,9 @@ class AccessScreen(MainScreen):
         self.others.show(view.others, None if touched is None else touched.get("others", ()))
         unread = "; ".join(f"{each.database}: {each.error}" for each in view.targets.values() if each.error)
         none = (
-            "no database of the estate allows it: databases.NAME.access" if not view.targets else "no access is given"
+            "nothing in the estate allows it: databases.NAME.access, hosts.NAME.access"
+            if not view.targets
+            else "no access is given"
         )
         self.grants.table.set_empty(unread or none)
         self.grants.table.set_title("Access, read from the targets", cell(unread, UNKNOWN) if unread else cell(""))
@@ -129,10 +131,13 @@ class AccessScreen(MainScreen):
             yield fact("not over", row.obstacle, FAIL)
             yield fact("then", row.way_out or "it is tried until it is proven")
         for each in row.sessions:
-            told = f"{each.node} process {each.pid}, {each.database}, {each.state} {each.doing} from {each.client}"
-            yield fact("session", told)
+            yield fact("session", session_words(each))
         if row.state is GrantState.ARMED:
-            yield fact("secret", f"t takes it, once, for {row.person}")
+            key = row.takes is GrantCredential.PUBLIC_KEY
+            told = f"t opens it for a key of {row.person}" if key else f"t takes it, once, for {row.person}"
+            yield fact("login" if key else "secret", told)
+        if row.certificate:
+            yield fact("login", f"ssh {row.role}@{row.address}; recovery access certificate {row.id}")
         if row.proof and row.ended_at is not None:
             yield fact("proof", row.proof, OK)
             late = f", {row.late:.1f} s after its time" if row.late else ""

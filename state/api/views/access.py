@@ -21,6 +21,14 @@ class GrantState(StrEnum):
     ENDED = "ended"
 
 
+class GrantCredential(StrEnum):
+    """What a person brings to open a login: the verifier of a secret, or a public key for which a certificate is
+    signed. Neither lets anybody in by itself."""
+
+    VERIFIER = "verifier"
+    PUBLIC_KEY = "public-key"
+
+
 @dataclass(frozen=True, slots=True)
 class GrantSessionRow:
     """A session under a grant now: node, process, what it does."""
@@ -40,6 +48,8 @@ class GrantRow:
     `sessions` are those that were read last, `read_mono` when that was, None = never. `obstacle` is what is against its
     end and `way_out` what a person does then. `late` are the seconds by which it ended after its time, `proof` what was
     read then; `left` is what it had left and was handed over or revoked.
+    `database` is where, `host NAME` for a host; there a login `takes` a public key, for which `certificate` is signed,
+    and `address` is what ssh is told.
     """
 
     id: str
@@ -59,6 +69,9 @@ class GrantRow:
     proof: str = ""
     left: tuple[str, ...] = ()
     by: str = ""
+    takes: GrantCredential = GrantCredential.VERIFIER
+    certificate: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,7 @@ class AccessTargetRow:
     read_mono: float | None
     error: str
     bundles: tuple[str, ...]
+    takes: GrantCredential = GrantCredential.VERIFIER
 
 
 @dataclass(frozen=True, slots=True)
