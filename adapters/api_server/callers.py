@@ -26,7 +26,7 @@ def uid_at(peer: socket.socket) -> int:
 
 def standing_of(uid: int, service: EngineService) -> Standing:
     """What an account is to the estate; that of this process may act."""
-    person, roles, _ = service.who(_account(uid))
+    person, roles, _, _ = service.who(_account(uid))
     if uid == os.getuid() or not set(ACTING).isdisjoint(roles):
         return Standing.ACTS
     return Standing.NAMED if person and roles else Standing.STRANGER
@@ -36,8 +36,8 @@ def caller_of(transport: BaseTransport | None, service: EngineService, *, read_o
     """The caller of one connection. Raises ConnectionError when it is closed or has no credentials."""
     pid, uid = _peer(transport)
     account, login = _account(uid), login_uid(pid)
-    person, roles, doubt = service.who(account, None if login is None else _account(login))
-    return Caller(uid, account.name, person, roles, f"pid:{pid}", read_only, login, doubt)
+    person, roles, doubt, shared = service.who(account, None if login is None else _account(login))
+    return Caller(uid, account.name, person, roles, f"pid:{pid}", read_only, login, doubt, shared)
 
 
 def _account(uid: int) -> KernelAccount:

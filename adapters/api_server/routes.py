@@ -154,8 +154,11 @@ async def _sessions(side: Side, request: web.Request) -> web.StreamResponse:
 
 async def _preview(side: Side, request: web.Request) -> web.StreamResponse:
     with side.throttle.preview(side.seat(request).uid):
-        card = await side.service.preview(side.caller(request), read_plan(await _body(request)))
-    return answer({"value": plain(card)})
+        caller, keys = side.caller(request), tuple[str, ...]()
+        if person := request.query.get("as", ""):
+            caller, keys = side.service.personal.speaking(caller, person), side.service.personal.keys(person)
+        card = await side.service.preview(caller, read_plan(await _body(request)))
+    return answer({"value": plain(card), **({"keys": keys} if keys else {})})
 
 
 async def _submit(side: Side, request: web.Request) -> web.StreamResponse:

@@ -42,6 +42,8 @@ class Manner:
     override: tuple[str, ...]
     ask_why: str = ""
     change: str = ""
+    speaks_as: str = ""
+    key_file: str = ""
 
 
 def acting_options(verb: F) -> F:
@@ -58,6 +60,8 @@ def acting_options(verb: F) -> F:
         ),
         click.option("--ask", "ask_why", default="", metavar="REASON", help="Ask for the approval that it needs."),
         click.option("--change", default="", metavar="ID", help="With --ask: the change that it belongs to."),
+        click.option("--as", "speaks_as", default="", metavar="PERSON", help="At a shared account: who you are."),
+        click.option("--key", "key_file", default="", metavar="FILE", help="With --as: the SSH key to sign with."),
         click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     )
 
@@ -92,7 +96,7 @@ def overrides_of(given: tuple[str, ...]) -> dict[str, str]:
 
 
 async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> int:
-    card = await client.preview(request)
+    card, keys = await _previewed(client, request, manner)
     opened = time.monotonic()
     if manner.plan_only and manner.as_json:
         say_json(named(card))
@@ -106,7 +110,8 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
         return ExitCode.DONE
     typed = scripted(card, manner) if manner.yes_nonce else await asyncio.to_thread(asked, card)
     await asyncio.sleep(max(0.0, opened + card.confirmation.arm + ARM_MARGIN - time.monotonic()))
-    accepted = await client.submit(Submission(card.plan, card.fingerprint, typed))
+    signature = await _signature(client, card, keys, manner)
+    accepted = await client.submit(Submission(card.plan, card.fingerprint, typed, manner.speaks_as, signature))
     note(f"{accepted.run}: {accepted.message}")
     if manner.no_wait:
         if manner.as_json:
@@ -118,6 +123,30 @@ async def _act(client: EngineClient, request: PlanRequest, manner: Manner) -> in
         return await follow_run(client, accepted.run, within=manner.within, as_json=manner.as_json)
     except EngineUnreachable as gone:  # it was accepted: whether it happened, only the target tells
         raise EffectUnknown(f"{accepted.run} was accepted, then the engine was lost: {gone}") from gone
+
+
+async def _previewed(client: EngineClient, request: PlanRequest, manner: Manner) -> tuple[Card, tuple[str, ...]]:
+    """The card; at a shared account with the keys of the person who speaks."""
+    if manner.speaks_as:
+        return await client.preview_as(request, manner.speaks_as)
+    return await client.preview(request), ()
+
+
+async def _signature(client: EngineClient, card: Card, keys: tuple[str, ...], manner: Manner) -> str:
+    """What a person at a shared account signs, by this process; empty elsewhere. Raises Refused."""
+    if not manner.speaks_as:
+        return ""
+    from console.client.signing import sign
+    from state.api.approvals import CONFIRMING
+    from state.policy.statement import confirmation
+
+    hello = await client.hello()
+    text = confirmation(
+        estate=hello.estate, environment=hello.environment, plan=card.plan, fingerprint=card.fingerprint,
+        title=card.title, person=manner.speaks_as,
+    )  # fmt: skip
+    ask_for = sys.stdin.isatty()
+    return await asyncio.to_thread(sign, text, keys, key_file=manner.key_file, ask=ask_for, namespace=CONFIRMING)
 
 
 async def _ask_approval(client: EngineClient, card: Card, manner: Manner) -> int:

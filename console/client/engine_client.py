@@ -39,6 +39,8 @@ CONNECT_DEADLINE = 3.0
 READ_DEADLINE = 10.0
 ACT_DEADLINE = 30.0
 EXPORT_DEADLINE = 120.0
+LONGEST_KEY = 16_384
+"""Characters of a public key."""
 BACK_OFF = (0.25, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -110,6 +112,13 @@ class EngineClient:
         from state.api.card import Card
 
         return _revive(Card, (await self._ask("/v1/preview", _written(request), ACT_DEADLINE))["value"])
+
+    async def preview_as(self, request: PlanRequest, person: str) -> tuple[Card, tuple[str, ...]]:
+        """The same at a shared account, as one of its people; with the public keys by which that person can sign."""
+        from state.api.card import Card
+
+        answer = await self._ask(f"/v1/preview?as={quote(person, safe='')}", _written(request), ACT_DEADLINE)
+        return _revive(Card, answer["value"]), tuple(clean(str(key), LONGEST_KEY) for key in answer.get("keys", ()))
 
     async def submit(self, request: Submission) -> Accepted:
         """Submit a confirmed plan; answers with its run at once."""

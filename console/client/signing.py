@@ -17,16 +17,18 @@ from state.text import clean
 LIMIT = 60.0
 """Seconds in which a key in hardware can be touched, and a passphrase be typed."""
 MOST = 64 * 1024
-ADD = "ssh-add the key first, or name its file: recovery approve --key FILE"
+ADD = "ssh-add the key first, or name its file: --key FILE"
 
 
-def sign(statement: str, keys: Sequence[str], *, key_file: str = "", ask: bool = False) -> str:
+def sign(
+    statement: str, keys: Sequence[str], *, key_file: str = "", ask: bool = False, namespace: str = NAMESPACE
+) -> str:
     """A signature over a statement by one of these public keys, or by the key in a file. `ask`: a passphrase may be
     asked for at this terminal; it blocks meanwhile. Raises Refused where nothing could be signed."""
     tried: list[str] = []
     with _candidates(keys, key_file) as found:
         for path, descriptors in found:
-            said, signature = _signed(path, descriptors, statement, ask=ask)
+            said, signature = _signed(path, descriptors, statement, ask=ask, namespace=namespace)
             if signature:
                 return signature
             tried.append(said)
@@ -91,9 +93,9 @@ def _agent() -> list[str]:
     return listed.stdout.decode("utf-8", "replace").splitlines() if listed.returncode == 0 else []
 
 
-def _signed(path: str, descriptors: tuple[int, ...], statement: str, *, ask: bool) -> tuple[str, str]:
+def _signed(path: str, descriptors: tuple[int, ...], statement: str, *, ask: bool, namespace: str) -> tuple[str, str]:
     """What the program said, and the signature; empty where it made none."""
-    words = ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", path]
+    words = ["ssh-keygen", "-Y", "sign", "-n", namespace, "-f", path]
     quiet = {} if ask else {"SSH_ASKPASS_REQUIRE": "never", "DISPLAY": ""}
     try:
         done = subprocess.run(

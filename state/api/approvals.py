@@ -15,6 +15,7 @@ ASKABLE = "approval"
 APPROVAL_RULES = (ASKABLE, "approval-open", "approvers", "present")
 """The rules about approvals: they refuse a plan that is right otherwise."""
 NAMESPACE = "approval@recovery"
+CONFIRMING = "confirm@recovery"
 """What signatures of approvals are for (`ssh-keygen -Y sign -n`): one made for anything else does not count."""
 
 

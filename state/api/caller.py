@@ -13,7 +13,7 @@ class Caller:
     `person` and `roles` come from the estate's account map; `read_only` is true on the observers' socket, where
     no verb acts, whatever the roles allow. `session` distinguishes two consoles of one person. `login_uid` is the
     account that logged in, None where the kernel does not know it; `doubt` says why it is not clear who acts, empty
-    when it is.
+    when it is. `shared`: the account is one of several people, and the login does not say which of them.
     """
 
     uid: int
@@ -24,6 +24,7 @@ class Caller:
     read_only: bool
     login_uid: int | None = None
     doubt: str = ""
+    shared: bool = False
 
 
 class KernelAccount(NamedTuple):
@@ -34,8 +35,9 @@ class KernelAccount(NamedTuple):
 
 
 class Identified(NamedTuple):
-    """A person with roles, and why it is not clear who acts, if so."""
+    """A person with roles, and why it is not clear who acts, if so; `shared` as in `Caller`."""
 
     person: str
     roles: tuple[str, ...]
     doubt: str = ""
+    shared: bool = False

@@ -142,11 +142,14 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A confirmed plan; the fingerprint is that of the card the person saw."""
+    """A confirmed plan; the fingerprint is that of the card the person saw. At a shared account `person` says who
+    confirms, and `signature` proves it."""
 
     plan: str
     fingerprint: str
     typed: Typed = Typed()
+    person: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,15 @@ class SessionService(Protocol):
     async def lines(self) -> bytes: ...
 
 
+class PersonalService(Protocol):
+    """Who speaks at a shared account."""
+
+    def speaking(self, caller: Caller, person: str) -> Caller:
+        """The caller as a person, for a card; nothing is proven yet. Raises Refused."""
+
+    def keys(self, person: str) -> tuple[str, ...]: ...
+
+
 class EngineService(Protocol):
     """What the socket offers. Acting verbs raise Refused, NotFound, ConfigError or JournalUnavailable."""
 
@@ -67,6 +76,9 @@ class EngineService(Protocol):
 
     @property
     def approvals(self) -> ApprovalsService: ...
+
+    @property
+    def personal(self) -> PersonalService: ...
 
     @property
     def sessions(self) -> SessionService: ...

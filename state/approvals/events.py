@@ -56,6 +56,21 @@ class ApprovalGiven(Body):
     message: str = field(metadata=WORDS)
 
 
+@event("plan.signed")
+@dataclass(frozen=True, slots=True)
+class PlanSigned(Body):
+    """A person at a shared account has confirmed a plan: the key, and the signature over the statement, to be verified
+    at any time."""
+
+    plan: str
+    person: str
+    key: str
+    fingerprint: str
+    statement: str
+    signature: str
+    message: str = field(metadata=WORDS)
+
+
 @event("approval.denied")
 @dataclass(frozen=True, slots=True)
 class ApprovalDenied(Body):

@@ -13,6 +13,7 @@ from state.journal.projection import Folds
 from state.journal.writer import Journal
 from state.planning.approving import Approving, Plans
 from state.planning.grading import Grading
+from state.planning.personal import Personal
 from state.planning.planner import Planner
 from state.planning.signing import Signing
 from state.planning.standing import ApprovalStanding
@@ -37,6 +38,7 @@ class Deciding:
     ) -> None:
         self._estate, self._outside, self._clock = estate, outside, clock
         self._history = folds.of(RunHistory)
+        self._signing = Signing(estate, lambda: outside().signatures, clock)
         detector = folds.of(Detector)
         outages = folds.of(AnchorOutages)
         self.grading = Grading(
@@ -56,5 +58,8 @@ class Deciding:
 
     def approving(self, plans: Plans, journal: Journal, actor: str) -> Approving:
         """What people ask for and decide."""
-        signing = Signing(self._estate, lambda: self._outside().signatures, self._clock)
-        return Approving(self._estate, plans, self.standing, signing, journal, self._clock, actor)
+        return Approving(self._estate, plans, self.standing, self._signing, journal, self._clock, actor)
+
+    def personal(self, journal: Journal) -> Personal:
+        """Who confirms at shared accounts."""
+        return Personal(self._estate, self._signing, journal, self._clock)

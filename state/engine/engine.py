@@ -103,8 +103,7 @@ class Engine:
         sessions: KeepsSessions | None = None,
     ) -> None:
         self.estate, self.outside, self.clock, self.pid, self.uid = estate, outside, clock, pid, uid
-        self.boot, self.world, self._store = secrets.token_hex(8), World(), store
-        self._actor = f"engine@{node}"
+        self.boot, self.world, self._store, self._actor = secrets.token_hex(8), World(), store, f"engine@{node}"
         load_events()
         judge = self._judge = Judge(estate, self.world, clock.wall)
         setting = FoldSetting(estate, judge, clock, self.boot, self._actor)
@@ -125,6 +124,7 @@ class Engine:
         deciding = Deciding(*now, self.folds, clock, lambda: self.attached.people)
         self.plans = deciding.submissions(self._planner, leases, self.journal, self.executor)
         self.approvals = deciding.approving(self.plans, self.journal, self._actor)
+        self.personal = deciding.personal(self.journal)
         self._stops = Stops(self.history, self.journal, self.executor, self._actor)
         self.controls = RunControls(self.history, self.journal, self.executor, self._stops)
         self.amending = Amending(self._build, self.history, self.journal, clock, self._actor)
@@ -245,6 +245,10 @@ class Engine:
         """Start what a card showed."""
         self._void_after_gap(self.clock.mono())
         try:
+            if request.person:
+                caller = await self.personal.proven(
+                    caller, request, lambda who: self.plans.opened(who, request.plan).card
+                )
             return await self.plans.submit(caller, request)
         except Refused as error:
             await self._refusals.refused(caller, error)

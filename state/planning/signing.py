@@ -48,15 +48,15 @@ class Signing:
     ) -> None:
         self._estate, self._verifies, self._clock = estate, verifies, clock
 
-    def owner(self, signature: str) -> Signed:
+    def owner(self, signature: str, namespace: str = NAMESPACE) -> Signed:
         """Whose key made it, as it says itself: nothing is proven yet. Raises Refused."""
         try:
             parts = parse_signature(signature)
         except NoSignature as error:
             raise Refused("signature", f"this is no signature of an SSH key: {error}", SIGN) from None
-        if parts.namespace != NAMESPACE:
-            fact = f"the signature is for {parts.namespace!r}, not for {NAMESPACE!r}"
-            raise Refused("signature", fact, f"Sign with ssh-keygen -Y sign -n {NAMESPACE}")
+        if parts.namespace != namespace:
+            fact = f"the signature is for {parts.namespace!r}, not for {namespace!r}"
+            raise Refused("signature", fact, f"Sign with ssh-keygen -Y sign -n {namespace}")
         found = owner_of(self._estate(), parts.blob)
         if found is None:
             fact = f"the key {fingerprint_of(parts.blob)} belongs to nobody in this estate"
@@ -83,12 +83,12 @@ class Signing:
         fact = f"the signature is not over the statement of {request.name} for {signed.person}: another text was signed"
         raise Refused("signature", fact, SIGN)
 
-    async def over(self, public: str, signed: bytes, signature: str) -> bool:
+    async def over(self, public: str, signed: bytes, signature: str, namespace: str = NAMESPACE) -> bool:
         """Whether a key made a signature over these bytes. Raises Refused where nobody can say."""
         verifies = self._verifies()
         if verifies is None:
             raise Refused("signature", "this engine cannot verify signatures", "Install OpenSSH (ssh-keygen) there")
         try:
-            return await verifies.verify(public, NAMESPACE, signed, signature)
+            return await verifies.verify(public, namespace, signed, signature)
         except ReadFailure as error:
             raise Refused("signature", f"it cannot be verified: {error.message}", "Install OpenSSH there") from error

@@ -42,7 +42,9 @@ def require_known(caller: Caller, doing: str) -> None:
         fact = f"this connection is read-only (observe.sock); {doing} needs engine.sock"
         raise Refused("observer", fact, "Connect again without --observe")
     if caller.doubt:
-        raise Refused("identity", f"{caller.doubt}; {doing} needs one person", "Log in as yourself, without sudo or su")
+        signs = "; or use a verb with --as PERSON, which signs with your SSH key" if caller.shared else ""
+        way_out = f"Log in as yourself, without sudo or su{signs}"
+        raise Refused("identity", f"{caller.doubt}; {doing} needs one person", way_out)
     if not caller.person:
         fact = f"the account {caller.account or caller.uid} belongs to no person of this estate"
         raise Refused("known-person", fact, "Add it under people.NAME.accounts", "the maintainers of the estate file")

@@ -22,7 +22,8 @@ def identify(estate: Estate, account: KernelAccount, login: KernelAccount | None
     person, by_login = person_of(estate, account), "" if login is None else person_of(estate, login)
     if {account.name, str(account.uid)} & set(estate.policies.shared_accounts):
         if not by_login:
-            return Identified("", (), f"the account {account.name} is shared, and the login does not say whose it is")
+            doubt = f"the account {account.name} is shared, and the login does not say whose it is"
+            return Identified("", (), doubt, shared=True)
         person = by_login
     doubt = ""
     if person and by_login and not same_human(estate, person, by_login):

@@ -55,6 +55,20 @@ def statement(
     return whole(tuple(clean(line, LONGEST).replace("\\", "%") for line in lines))
 
 
+def confirmation(*, estate: str, environment: str, plan: str, fingerprint: str, title: str, person: str) -> str:
+    """What a person at a shared account signs to carry out one plan, once: one fact a line, as in `statement`."""
+    lines = (
+        "recovery confirmation, version 1",
+        f"estate: {estate}",
+        f"environment: {environment}",
+        f"plan: {plan}",
+        f"fingerprint: {fingerprint}",
+        f"does: {title}",
+        f"confirmed by: {person}",
+    )
+    return whole(tuple(clean(line, LONGEST).replace("\\", "%") for line in lines))
+
+
 def whole(lines: Iterable[str]) -> str:
     """The text of its lines, as it is signed."""
     return "".join(f"{line}\n" for line in lines)
