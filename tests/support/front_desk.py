@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from state.api.approvals import ApprovalCard, ApprovalVerb, AskApproval
 from state.api.caller import Caller, Identified, KernelAccount
 from state.api.card import Card, Confirm
 from state.api.messages import API_VERSION, Accepted, ChainProof, Hello, Retained
@@ -94,6 +95,23 @@ class GrantingDesk:
         return await self._desk._acted(f"end {grant_id}", caller)
 
 
+class ApprovalsDesk:
+    """Remembers what was asked about approvals."""
+
+    def __init__(self, desk: "Desk") -> None:
+        self._desk = desk
+
+    async def ask(self, caller: Caller, asked: AskApproval) -> Accepted:
+        return await self._desk._acted(f"ask for {asked.plan}", caller)
+
+    async def card(self, caller: Caller, name: str, approver: str = "") -> ApprovalCard:
+        await self._desk._acted(f"card of {name}", caller)
+        return ApprovalCard(name, self._desk.card, approver, (), ())
+
+    async def act(self, caller: Caller, name: str, verb: ApprovalVerb) -> Accepted:
+        return await self._desk._acted(f"{verb.do} {name}", caller)
+
+
 class ComparingDesk:
     """Remembers which comparisons were asked for."""
 
@@ -119,6 +137,7 @@ class Desk:
         self.comparing = ComparingDesk(self)
         self.releases = ReleasesDesk(self)
         self.granting = GrantingDesk(self)
+        self.approvals = ApprovalsDesk(self)
         self.version = 0
         self.moved = asyncio.Event()
         self.attached = Attached(LoopClock(), lambda: self.touch(consoles=self.attached.rows))
