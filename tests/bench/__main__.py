@@ -24,6 +24,7 @@ GOALS = {
     "8": "divergence",
     "10": "traffic",
     "change-set": "change_sets",
+    "12": "breakglass",
     "11": "promote",
     "1": "start",
     "3": "wire",
