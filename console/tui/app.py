@@ -186,7 +186,7 @@ class ConsoleApp(TerminalApp):
     def _tick(self) -> None:
         self.store.beat()
         if self.recorder.waits and self.store.live:
-            self.run_worker(self.recorder.tell(), group="record", exclusive=True, exit_on_error=False)
+            self.run_worker(self.recorder.tell(), group="record", exit_on_error=False)
         if self.is_running and isinstance(self.screen, Living) and self.screen.ready:
             self.screen.tick()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from textual import events
 
 from console.tui.parts.recorder import MOST, Recorder
@@ -89,3 +91,29 @@ async def test_a_console_that_tells_nothing_for_long_keeps_the_newest_and_says_h
     assert len(Client.sent) == MOST
     assert Client.sent[0][1] == "key-10"
     assert "10 before it are not kept" in str(Client.sent[0][2])
+
+
+async def test_a_slow_engine_gets_each_line_once() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.sent: list[str] = []
+            self.answers = asyncio.Event()
+
+        async def session_lines(self, lines: list[list[object]]) -> object:
+            self.sent += [str(line[1]) for line in lines]
+            await self.answers.wait()
+            return type("Kept", (), {"trouble": ""})()
+
+    client = Slow()
+    recorder = Recorder(client)  # type: ignore[arg-type]
+    recorder.note(SeenKind.KEY, "one")
+    first = asyncio.create_task(recorder.tell())
+    await asyncio.sleep(0)
+    recorder.note(SeenKind.KEY, "two")
+    assert not recorder.waits, "one is on its way"
+    await recorder.tell()
+    client.answers.set()
+    await first
+    while recorder.waits:
+        await recorder.tell()
+    assert client.sent == ["one", "two"]

@@ -31,6 +31,7 @@ class Recorder:
         self._client = client
         self._waiting: deque[Noted] = deque()
         self._dropped = 0
+        self._telling = False
         self.trouble = ""
 
     def note(self, kind: SeenKind, what: str, about: str = "") -> None:
@@ -42,12 +43,20 @@ class Recorder:
 
     @property
     def waits(self) -> bool:
-        """Whether there is something to tell."""
-        return bool(self._waiting)
+        """Whether there is something to tell, and nothing is being told: a line is never on its way twice."""
+        return bool(self._waiting) and not self._telling
 
     async def tell(self) -> None:
         """Tell the engine what waits; what it did not get is told later."""
-        lines = list(self._waiting)[:MOST_LINES]
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            await self._tell(list(self._waiting)[:MOST_LINES])
+        finally:
+            self._telling = False
+
+    async def _tell(self, lines: list[Noted]) -> None:
         now = time.monotonic()
         told = [[each.kind.value, each.what, each.about, round(now - each.at, 3)] for each in lines]
         if self._dropped:
