@@ -36,7 +36,7 @@ async def closed(session: asyncpg.Connection) -> bool:
     """Whether a session cannot be used any more."""
     try:
         await session.fetchval("select 1", timeout=3)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         return True
     return False
 

@@ -169,6 +169,7 @@ async def test_two_hundred_grants_under_faults_in_random_order(site: AccessSite)
     for n in range(0, 200, 10):
         order = rolls.sample(FAULTS, len(FAULTS))
         holders += await wave(site, rolls, range(n, n + 10), order, bitten)
+        print(f"{len(holders)} grants, {sum(len(each.found) for each in holders)} too late", flush=True)
     assert len(bitten) == len(FAULTS)
     await all_proven(site, 200)
     print(judged(holders, site.engine.entries()), dict(bitten))

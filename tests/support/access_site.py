@@ -25,10 +25,21 @@ from adapters.secrets import Secret
 from state.estate.access import AccessEntry
 from state.granting.model import Bundle
 from tests.contract.components import PASSWORD, as_user
-from tests.support.plain_pair import REJOIN, Servers, plain_pair
+from tests.support.plain_pair import Servers, plain_pair
 from tests.support.real_engine import EngineProcess, RealEngine, as_program, engine_home
 
 CHUNK = 1 << 16
+REJOIN = """
+{bin}/pg_ctl -D {data} -m fast stop || true
+if ! {bin}/pg_rewind -D {data} --source-server="host=$1 port=$2 user=postgres dbname=postgres"; then
+  rm -rf {data}
+  {bin}/pg_basebackup -D {data} -X stream -c fast --no-sync -d "host=$1 port=$2 user=postgres"
+fi
+echo "primary_conninfo = 'host=$1 port=$2 user=postgres application_name={name}'" >> {data}/postgresql.auto.conf
+touch {data}/standby.signal
+{start}
+"""
+"""A copy where the WAL that rewinding needs is gone."""
 
 
 @dataclass
@@ -59,6 +70,7 @@ class Link:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(task := asyncio.create_task(self._serve(reader, writer)))
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())  # also when it never began
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back: asyncio.StreamWriter | None = None
@@ -138,8 +150,7 @@ class AccessSite:
         """The node that led follows the new leader, rewound."""
         old, new = self.leader, self.standby
         place, program = self.servers.pair.place, self.servers.pair.bin
-        text = REJOIN.format(bin=program, data=place / old, start=self.servers.start(old))
-        text = text.replace("application_name=a", f"application_name={old}")
+        text = REJOIN.format(bin=program, data=place / old, name=old, start=self.servers.start(old))
         name = f"rejoin-{old}-now"
         argv = [*self.servers.script(name, text), "127.0.0.1", str(self.servers.ports[new])]
         await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True, timeout=90)
