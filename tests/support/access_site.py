@@ -151,9 +151,13 @@ class AccessSite:
         old, new = self.leader, self.standby
         place, program = self.servers.pair.place, self.servers.pair.bin
         text = REJOIN.format(bin=program, data=place / old, name=old, start=self.servers.start(old))
+        await self.admin(new, "checkpoint")  # until then its control file names the former timeline
         name = f"rejoin-{old}-now"
         argv = [*self.servers.script(name, text), "127.0.0.1", str(self.servers.ports[new])]
-        await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True, timeout=90)
+        done = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True, text=True, timeout=90)
+        if done.returncode:
+            log = (place / f"{old}.log").read_text()[-1500:]
+            raise RuntimeError(f"{old} does not follow {new}: {done.stderr[-1500:]}\n{log}")
         self.leader = new
 
     def set_engine_clock(self, seconds: int) -> None:
