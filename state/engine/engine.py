@@ -131,6 +131,7 @@ class Engine:
         self.comparing = Comparing(*now, self.folds.of(Comparisons), self.journal, self._actor, self._move)
         told = (self.journal, self._actor, self._move, clock, self._audit.anchoring)
         self.granting = Granting(now[1], self.folds.of(Grants), *told)
+        self.approvals.ends_access = self.granting.end
         self.releases = Recording(now[0], self.folds.of(Ledger), self.journal)
         self._topics = Topics(judge, self.folds, self.journal, library, clock, self.attached)
         self._restoring = Restoring(store, self.journal, self.folds, self._fold)

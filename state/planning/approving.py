@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -24,7 +24,7 @@ from state.api.approvals import (
 from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import Accepted
-from state.api.requests import PlanRequest, read_plan, write
+from state.api.requests import PlanChange, PlanRequest, read_plan, write
 from state.api.views.approvals import ApprovalState
 from state.approvals.events import (
     ApprovalDenied,
@@ -96,6 +96,8 @@ class Approving:
         self._actor = actor
         self._estate, self._plans, self._standing, self._signing = estate, plans, standing, signing
         self._journal, self._clock, self._approvals = journal, clock, standing.approvals
+        self.ends_access: Callable[[Caller, str], Awaitable[Accepted]] | None = None
+        """Ends a grant: what a request gave ends with it."""
 
     def after_suspension(self) -> None:
         """This process stood still: nobody could see a countdown or stop it, so each begins anew."""
@@ -265,6 +267,9 @@ class Approving:
 
     async def _withdraw(self, caller: Caller, request: Request) -> Accepted:
         self._require_own(caller, request, "withdraw")
+        grant = _access_of(request)
+        if grant and self.ends_access is not None and self._standing.state(request) is ApprovalState.USED:
+            return await self.ends_access(caller, grant)
         states = (ApprovalState.OPEN, ApprovalState.APPROVED, ApprovalState.COUNTING, ApprovalState.ALONE)
         said = f"{request.name}: {caller.person} withdrew it"
         return await self._once(caller, request, states, ApprovalWithdrawn(request.name, said))
@@ -356,6 +361,14 @@ def _reason(text: str, shortest: int) -> str:
         fact = f"a reason of {shortest} characters or more is needed"
         raise Refused("reason", fact, "Say why; the journal records it")
     return said[:LONGEST]
+
+
+def _access_of(request: Request) -> str:
+    """The grant that its plan gives; empty when it gives none."""
+    asked = read_plan(request.asked.request)
+    if not isinstance(asked, PlanChange) or asked.kind != "access.grant":
+        return ""
+    return str(asked.args.get("grant", ""))
 
 
 def _line(text: str) -> str:

@@ -7,10 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from state.api.approvals import Withdraw
+from state.api.requests import PlanChange, write
 from state.api.views.access import GrantState
+from state.approvals.events import ApprovalUsed
+from state.approvals.fold import Approvals
+from state.errors import Refused
 from state.granting.model import AccessSeen, EndObstacle, EndProof, NotEnded, TargetState
 from state.grants.ending import GrantEnd
+from state.journal.events import Event
 from tests.support.run_books import until
+from tests.support.signing import ADA, BEN, asked, estate
 from tests.unit.test_grants import MemoryAccess, granting, state_of
 
 pytestmark = pytest.mark.virtual_time
@@ -106,3 +113,22 @@ async def test_a_node_that_would_still_let_it_in_keeps_it_from_being_ended() -> 
     assert "at b" in found.told
     target.behind = False
     assert isinstance(await ending.attempt(), EndProof)
+
+
+async def test_access_trap_33_who_withdraws_a_request_ends_the_access_it_gave() -> None:
+    target = MemoryAccess()
+    target.made(ends=9000.0, person="ada")
+    async with granting(target, estate=estate()) as lab:
+        await until(lambda: state_of(lab) is GrantState.ARMED)
+        name, _ = await asked(lab)
+        given = PlanChange("access.grant", {"database": "orders", "grant": "G-AAAAAA"})
+        body = lab.engine.folds.of(Approvals).requests[name].asked
+        for each in (replace(body, name="A-9", request=write(given)), ApprovalUsed("A-9", "R-7", False, "used")):
+            await lab.engine.journal.append(Event(each, "ada"))
+        with pytest.raises(Refused, match="approval-owner"):
+            await lab.engine.approvals.act(BEN, "A-9", Withdraw())
+        assert state_of(lab) is GrantState.ARMED
+        await lab.engine.approvals.act(ADA, "A-9", Withdraw())
+        await until(lambda: state_of(lab) is GrantState.ENDED)
+        assert target.roles == {}
+        assert lab.engine.view("approvals").requests[name].state.value == "open", "no other request is touched"
