@@ -81,7 +81,7 @@ def _cells(row: GrantRow, mono: float) -> list[str]:
 @click.option("--ticket", required=True, help="The incident or change that it is for.")
 @click.option("--for", "lasts", type=DURATION, default="30m", metavar="TIME", help="How long; 30m, at most 4h.")
 @click.option("--secret-file", type=click.Path(path_type=Path), help="Write the secret to a new file (mode 0600).")
-@click.option("--key", metavar="FILE", help="At a host: your public key (.pub), or a new file for a new private one.")
+@click.option("--login-key", "key", metavar="FILE", help="At a host: your public key, or a new file.")
 @click.option("--secret-fd", type=click.IntRange(1), help="Write the secret to this open file descriptor.")
 @estate_option
 @acting_options
@@ -124,7 +124,8 @@ def _require_place(
     """Raise Refused where the secret would have no place, BadParameter for rights that no database has."""
     if host:
         if file is not None or fd is not None or (key is None and not plan_only):
-            raise Refused("secret-place", "at a host the secret is a private key", "Add --key FILE, and nothing else")
+            way_out = "Add --login-key FILE, and nothing else"
+            raise Refused("secret-place", "at a host the secret is a private key", way_out)
         return
     known = [each.value for each in Bundle]
     if bundle not in known:

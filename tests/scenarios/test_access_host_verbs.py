@@ -54,7 +54,8 @@ async def only_grant(engine: RealEngine) -> GrantRow:
 
 async def asked(engine: RealEngine, key: Path, lasts: str = "10m", bundle: str = "shell") -> int:
     words = ["access", "request", "host:web1", bundle, "--reason", "the disk is full", "--ticket", "INC-42"]
-    return await verb(engine, *words, "--for", lasts, "--key", str(key), "--yes-nonce", "--name", "web1", "--json")
+    words += ["--for", lasts, "--login-key", str(key)]
+    return await verb(engine, *words, "--yes-nonce", "--name", "web1", "--json")
 
 
 def ssh(site: HostSite, row: GrantRow, key: Path, *words: str) -> list[str]:
