@@ -95,6 +95,10 @@ def others_words(rows: Iterable[ElevatedRow]) -> list[str]:
     lines = []
     for row in rows:
         rights = "superuser" if row.superuser else row.rights or "raised attributes"
-        how = f"usermod -L -e 1 {row.role}" if host_of_target(row.database) else f"alter role {row.role} nologin"
-        lines.append(f"not ours: {row.role} at {row.database}, {rights}. To end it: {how}")
+        told = f"not ours: {row.role} at {row.database}, {rights}"
+        if host_of_target(row.database):
+            lines.append(f"{told}. If it is nobody's: usermod -L -e 1 {row.role}")
+        else:
+            end, keep = f"alter role {row.role} nologin", f"databases.{row.database}.access.known"
+            lines.append(f"{told}. If it is nobody's: {end}; if it belongs there: {keep}")
     return lines

@@ -36,6 +36,11 @@ HARD_STOP = "3s"
 """As in HAProxy's configuration, `config/lab/haproxy.cfg`."""
 MIGRATE = "migrate-checkout"
 SCHEMA: Tree = {"database": SCOPE, "query": SCHEMA_QUERY, "undo": {"command": MIGRATE}}
+POWERS: Tree = {
+    "act_user": ACTING,
+    "act_password": {"file": "secrets/ops"},
+    "access": {"known": ["replication"]},
+}
 NODE_ACTS = ("fence", "rejoin", "rebuild")
 """What the estate can do at the host of a node."""
 
@@ -134,7 +139,11 @@ def _database(topology: Topology, nodes: Mapping[str, Node], scope: str, *, mana
         "user": "recovery",
         "password": {"file": "secrets/postgres"},
         "tls": "loopback",
-        **({"act_user": ACTING, "act_password": {"file": "secrets/ops"}, "access": {}} if led else {}),
+        **(
+            {"act_user": ACTING, "act_password": {"file": "secrets/ops"}, "access": {"known": ["replication"]}}
+            if led
+            else {}
+        ),
         "frontends": {"pg_rw": "primary", "pg_ro": "standby"} if led else {},
         "nodes": {
             name: {

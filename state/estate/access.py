@@ -38,13 +38,15 @@ class AccessEntry(Entry):
     and at most (seconds).
 
     `poolers` are asked whose sessions they keep. `schema_owner` is the role that owns the tables which schema-fix is
-    for; without one there is no schema-fix. What the cluster must be prepared with says `recovery db prepare`.
+    for; without one there is no schema-fix. `known` are accounts with raised rights that belong here: others that have
+    such rights are shown as nobody's. What the cluster must be prepared with says `recovery db prepare`.
     """
 
     bundles: tuple[Bundle, ...] = (Bundle.READ_ALL, Bundle.MONITOR, Bundle.TERMINATE, Bundle.CONFIG_RELOAD)
     usual: Seconds = 1800.0
     longest: Annotated[Seconds, Field(ge=60, le=MOST)] = MOST
     schema_owner: RoleName | None = None
+    known: tuple[RoleName, ...] = ()
     poolers: Mapping[Name, PoolerEntry] = Field(default_factory=dict)
 
 

@@ -13,6 +13,8 @@ from state.api.views.access import (
     GrantSessionRow,
     GrantState,
 )
+from state.estate.access import AccessEntry
+from state.estate.model import Estate
 from state.granting.model import host_target
 from state.grants.fold import Grant, Grants, TargetLook
 from state.units import clock, counted
@@ -37,7 +39,7 @@ def build(context: ViewContext) -> AccessView:
         for name, look in looks.items()
         if look.seen is not None
         for role in look.seen.roles
-        if not role.ours
+        if not role.ours and role.role not in _known(context.estate, name)
     }
     targets = {
         name: AccessTargetRow(name, look.mono, look.error, look.bundles, look.takes) for name, look in looks.items()
@@ -48,6 +50,13 @@ def build(context: ViewContext) -> AccessView:
     found = {name: replace(row, address=ways.get(row.database, "")) for name, row in found.items()}
     view = AccessView(found, others, targets)
     return context.memory.keep("access", view)
+
+
+def _known(estate: Estate, database: str) -> tuple[str, ...]:
+    """The accounts with raised rights that belong there."""
+    entry = estate.databases.get(database)
+    access: AccessEntry | None = getattr(entry, "access", None)
+    return access.known if access is not None else ()
 
 
 def contribute(context: ViewContext) -> Contribution:
