@@ -94,9 +94,12 @@ def others_words(rows: Iterable[ElevatedRow]) -> list[str]:
     """Accounts with raised rights that are none of ours, one a line, with what ends one."""
     lines = []
     for row in rows:
-        rights = "superuser" if row.superuser else row.rights or "raised attributes"
+        host = host_of_target(row.database)
+        rights = "superuser" if row.superuser and not host else row.rights or "raised attributes"
         told = f"not ours: {row.role} at {row.database}, {rights}"
-        if host_of_target(row.database):
+        if host and row.role == "root":  # to close it would help nobody
+            lines.append(f"{told}. Whose login it is says, there: who -u, and the log of sshd")
+        elif host:
             lines.append(f"{told}. If it is nobody's: usermod -L -e 1 {row.role}")
         else:
             end, keep = f"alter role {row.role} nologin", f"databases.{row.database}.access.known"

@@ -331,3 +331,26 @@ async def test_links_of_a_hostile_grantee_lead_the_end_nowhere(site: HostSite, t
         after = site.inside("stat", "-c", "%U %a %i", "/etc/systemd/user/own.service", "/srv/theirs", "/etc/passwd")
         assert after.splitlines()[:2] == before.splitlines()[:2]
         assert after.splitlines()[2].split()[:2] == before.splitlines()[2].split()[:2]
+
+
+async def test_logins_and_accounts_that_no_grant_made_are_told_and_the_consoles_own_is_not(site: HostSite) -> None:
+    async with host_target(site) as target:
+        assert not [each for each in (await target.seen([], deadline=8)).roles if each.role == "root"]
+        other = subprocess.Popen(
+            ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={site.folder / 'known_hosts'}",
+             "-i", str(site.folder / "client_key"), "-p", str(site.port), "root@127.0.0.1", "sleep 300"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        site.inside("sh", "-c", "useradd -M -G sudo helper")
+        try:
+            for _ in range(100):
+                told = {each.role: each for each in (await target.seen([], deadline=8)).roles if not each.ours}
+                if {"root", "helper"} <= set(told):
+                    break
+                await asyncio.sleep(0.1)
+            assert told["root"].rights == "1 login over ssh now"
+            assert told["helper"].rights == "member of sudo"
+        finally:
+            other.kill()
+            other.wait()
+            site.inside("userdel", "helper")

@@ -113,8 +113,10 @@ def _logins(ours: dict[int, Mark]) -> list[dict[str, Any]]:
     for each in running.sessions_of_others(set(ours)):
         name = each.title.partition(": ")[2].partition("@")[0]
         counted[name], uids[name] = counted.get(name, 0) + 1, each.uids[1]
-    why = "logged in over ssh, {} times now"
-    return [_other(name, uids[name], why.format(count), shut=False) for name, count in counted.items()]
+    return [
+        _other(name, uids[name], f"{count} {'login' if count == 1 else 'logins'} over ssh now", shut=False)
+        for name, count in counted.items()
+    ]
 
 
 def _other(name: str, uid: int, why: str, *, shut: bool) -> dict[str, Any]:
