@@ -157,6 +157,6 @@ async def test_a_screen_looks_at_its_own_topic_and_the_header() -> None:
     async with stage("incident") as st:
         await st.sees("18.2%", "CheckoutErrors", "✗ FAIL     orders")
         looked_at = {name for name, mirror in st.app.store._mirrors.items() if mirror._view is not None}
-        assert looked_at == {"header", "overview"}
+        assert looked_at == {"approvals", "header", "overview"}
         await st.press("4")
         await st.sees("edge-east/checkout")
