@@ -218,7 +218,7 @@ async def test_no_secret_is_in_a_picture(server: Pair, target: PostgresAccess) -
     lines = "\n".join(each.line for each in await target.picture([], deadline=9))
     assert "canary" not in lines
     assert "SCRAM" not in lines
-    assert "7777" not in lines
+    assert "7777kB" not in lines
 
 
 async def test_the_account_that_acts_gains_nothing_by_the_tier(server: Pair, target: PostgresAccess) -> None:
