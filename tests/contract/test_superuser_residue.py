@@ -170,29 +170,6 @@ async def superuser(server: Pair, target: PostgresAccess, grant: str) -> AsyncIt
                 await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize(("kind", "name", "statements"), LEFT, ids=[each[1] for each in LEFT])
-async def test_what_a_superuser_leaves_is_found_with_its_way_out(
-    server: Pair, target: PostgresAccess, kind: PictureKind, name: str, statements: str
-) -> None:
-    before = await target.picture([], deadline=9)
-    session = await asyncpg.connect(
-        host="127.0.0.1", port=server.primary, user="holder", password="x", database="postgres"
-    )
-    await session.execute("set role recovery_super")
-    told = {"place": server.place, "port": server.primary, "until_it_works": WORKS}
-    for statement in statements.split(" ;; "):
-        await session.execute(statement.format(**told) if kind is K.WORKER else statement)
-    session.terminate()
-    after = await target.picture([], deadline=9)
-    found = differences(before, after)
-    assert kind in {each.kind for each in found}, found
-    assert len({each.kind for each in found}) <= 5, "one thing is not told as many"
-    assert all(WAYS_OUT[each.kind] and each.thing for each in found)
-    assert [PictureItem.of(each.line) for each in after] == list(after)
-    if kind is PictureKind.UNREAD:
-        server.psql(server.primary, "alter database other allow_connections true")
-
-
 def test_there_are_more_than_thirty_kinds_and_each_has_a_way_out() -> None:
     tried = {kind for kind, _, _ in LEFT}
     assert len(tried) >= 45
@@ -246,3 +223,27 @@ async def test_its_end_takes_the_power_from_an_open_session(server: Pair, target
         assert len(seen.sessions[oid]) == 1
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await session.fetchval("select 1")
+
+
+@pytest.mark.parametrize(("kind", "name", "statements"), LEFT, ids=[each[1] for each in LEFT])
+async def test_what_a_superuser_leaves_is_found_with_its_way_out(
+    server: Pair, target: PostgresAccess, kind: PictureKind, name: str, statements: str
+) -> None:
+    """Last of all: what is left stays there."""
+    before = await target.picture([], deadline=9)
+    session = await asyncpg.connect(
+        host="127.0.0.1", port=server.primary, user="holder", password="x", database="postgres"
+    )
+    await session.execute("set role recovery_super")
+    told = {"place": server.place, "port": server.primary, "until_it_works": WORKS}
+    for statement in statements.split(" ;; "):
+        await session.execute(statement.format(**told) if kind is K.WORKER else statement)
+    session.terminate()
+    after = await target.picture([], deadline=9)
+    found = differences(before, after)
+    assert kind in {each.kind for each in found}, found
+    assert len({each.kind for each in found}) <= 5, "one thing is not told as many"
+    assert all(WAYS_OUT[each.kind] and each.thing for each in found)
+    assert [PictureItem.of(each.line) for each in after] == list(after)
+    if kind is PictureKind.UNREAD:
+        server.psql(server.primary, "alter database other allow_connections true")
