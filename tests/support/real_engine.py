@@ -52,6 +52,8 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
     for database in tree["databases"].values():
         database["checkpoint"] = "1s"
         database["password"] = {"file": str(lab.directory / "secrets" / "postgres")}
+        if "act_password" in database:
+            database["act_password"] = {"file": str(lab.directory / "secrets" / "ops")}
         if "api_password" in database:
             database["api_password"] = {"file": str(lab.directory / "secrets" / "patroni")}
     for zone in tree["zones"].values():
