@@ -144,7 +144,8 @@ def end_all(root: Path) -> None:
 def remove_files(directory: Path, root: Path) -> None:
     """Remove the temporary directory, and what the supervisor wrote for others to find."""
     shutil.rmtree(root, ignore_errors=True)
-    shutil.rmtree(directory / "secrets", ignore_errors=True)
+    for name in ("secrets", "keys"):
+        shutil.rmtree(directory / name, ignore_errors=True)
     for name in WRITTEN:
         (directory / name).unlink(missing_ok=True)
 
