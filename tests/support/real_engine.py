@@ -42,6 +42,10 @@ def read_estate(file: Path) -> Tree:
     return dict(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")))
 
 
+SECRETS = {"password": "postgres", "act_password": "ops", "api_password": "patroni"}
+"""Which file of the lab has what a database of its estate names."""
+
+
 def lab_estate(lab: LabClient, *sections: str) -> Tree:
     """The lab's estate as data, confirmed quickly; with `sections`, only these of what it watches and acts on.
 
@@ -51,11 +55,9 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
     tree["policies"] = {"confirm": {"arm": "20ms", "plan_expires": "2m"}, "second_person": [], "delivery": "1s"}
     for database in tree["databases"].values():
         database["checkpoint"] = "1s"
-        database["password"] = {"file": str(lab.directory / "secrets" / "postgres")}
-        if "act_password" in database:
-            database["act_password"] = {"file": str(lab.directory / "secrets" / "ops")}
-        if "api_password" in database:
-            database["api_password"] = {"file": str(lab.directory / "secrets" / "patroni")}
+        for key, name in SECRETS.items():
+            if key in database:
+                database[key] = {"file": str(lab.directory / "secrets" / name)}
     for zone in tree["zones"].values():
         zone["key"]["secret"] = {"file": str(lab.directory / "secrets" / "tsig")}
     if sections:
