@@ -55,9 +55,8 @@ def lab_estate(lab: LabClient, *sections: str) -> Tree:
     tree["policies"] = {"confirm": {"arm": "20ms", "plan_expires": "2m"}, "second_person": [], "delivery": "1s"}
     for database in tree["databases"].values():
         database["checkpoint"] = "1s"
-        for key, name in SECRETS.items():
-            if key in database:
-                database[key] = {"file": str(lab.directory / "secrets" / name)}
+        for key in SECRETS.keys() & database.keys():
+            database[key] = {"file": str(lab.directory / "secrets" / SECRETS[key])}
     for zone in tree["zones"].values():
         zone["key"]["secret"] = {"file": str(lab.directory / "secrets" / "tsig")}
     if sections:
