@@ -49,7 +49,7 @@ def where(name: str, site: Site) -> list[str]:
     """Which engine or lab is meant; nothing is confirmed."""
     options = options_of(KNOWN[name])
     words = ["--estate", str(site.estate)] if "--estate" in options else []
-    if name == "check":
+    if name in ("check", "doctor"):
         words = [str(site.estate)]
     return [*words, *(["--dir", "/tmp/no-lab"] if "--dir" in options else [])] + (
         ["--plan-only"] if "--plan-only" in options else []
