@@ -180,7 +180,7 @@ async def test_requests_carry_their_body_and_type() -> None:
 
     async def note(request: bytes, writer: asyncio.StreamWriter) -> None:
         seen.append(request)
-        await reply({"value": ["r-1", "started"]})(request, writer)
+        await reply({"value": ["r-1", "started", ""]})(request, writer)
 
     async with answering(note) as client:
         accepted = await client.control("r/1 x", Pause())
