@@ -32,6 +32,14 @@ def grant_plan(place: str, args: Mapping[str, object]) -> PlanChange:
     return PlanChange("access.grant", {"database": place, **args})
 
 
+def login_words(row: GrantRow) -> str:
+    """How its person logs in; the secret, or the private key, is asked for or named besides."""
+    if host_of_target(row.database):
+        return f"ssh {row.role}@{row.address}; recovery access certificate {row.id}"
+    where = f"{row.address} " if row.address else ""
+    return f'psql "{where}user={row.role} dbname=postgres"'
+
+
 def extend_plan(row: GrantRow, seconds: int, reason: str) -> PlanChange:
     """The change that lets a grant end later."""
     args = {"grant": row.id, "seconds": seconds, "reason": reason}

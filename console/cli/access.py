@@ -17,6 +17,7 @@ from console.access_text import (
     grant_plan,
     is_bad,
     left_words,
+    login_words,
     new_grant_id,
     others_words,
 )
@@ -151,7 +152,7 @@ async def _certified(client: EngineClient, grant: str, told: str, *, as_json: bo
 
 async def _taken(client: EngineClient, grant: str, file: Path | None, fd: int | None, *, as_json: bool) -> int:
     """Make a secret, have the login opened with its verifier, and hand it over once."""
-    await _row_of(client, grant, APPEARS)
+    row = await _row_of(client, grant, APPEARS)
     secret = new_secret()
     if file is not None:  # before it is any good: a file that cannot be written must not cost the grant
         _write_new(file, secret)
@@ -160,9 +161,10 @@ async def _taken(client: EngineClient, grant: str, file: Path | None, fd: int | 
         os.write(fd, f"{secret}\n".encode())
     where = f"in {file}" if file is not None else "on the file descriptor" if fd is not None else "below, once"
     if as_json:
-        say_json({"grant": grant, "role": role, "secret": where})
+        say_json({"grant": grant, "role": role, "address": row.address, "secret": where})
     else:
-        say(neutral(f"{grant}: log in as {role}; the secret is {where}. Ended by: recovery access end {grant}"))
+        say(neutral(f"{grant}: {login_words(row)}"))
+        say(neutral(f"The secret is {where}. Ended by: recovery access end {grant}"))
     if file is None and fd is None:
         sys.stdout.write(f"{secret}\n")
         sys.stdout.flush()

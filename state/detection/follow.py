@@ -7,6 +7,7 @@ for longer and longer before the next change counts, and what happened meanwhile
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ CROWD, CROWDED = 20, 60.0
 TEN_MINUTES = 600.0
 REMEMBERED = 64
 """Changes of one subject, and entries of one family, that are remembered."""
+IDLE = 1_000
+"""Subjects of one family that are normal and are remembered for how often they changed; of more, those that changed
+last. A storm of alerts has names that never come again."""
 
 
 def calm(changes: Iterable[float], now: float) -> float:
@@ -170,12 +174,13 @@ class Follower:
 
     def _forget(self, now: float) -> None:
         """Subjects about which there is nothing to remember: alerts come under ever new names."""
-        idle = [
-            name
+        idle = {
+            name: track.changes[-1] if track.changes else -math.inf
             for name, track in self._tracks.items()
-            if track.told == NORMAL
-            and track.seen in (None, NORMAL)
-            and not any(now - c <= WINDOW for c in track.changes)
-        ]
-        for name in idle:
+            if track.told == NORMAL and track.seen in (None, NORMAL)
+        }
+        old = [name for name, last in idle.items() if now - last > WINDOW]
+        if len(idle) - len(old) > IDLE:
+            old = sorted(idle, key=idle.__getitem__)[:-IDLE]
+        for name in old:
             del self._tracks[name]

@@ -45,11 +45,25 @@ def build(context: ViewContext) -> AccessView:
         name: AccessTargetRow(name, look.mono, look.error, look.bundles, look.takes) for name, look in looks.items()
     }
     found = {each.id: _row(each, looks.get(each.database)) for each in rows}
-    ways = {host_target(name): f"{host.address}{f' -p {host.port}' if host.port else ''}"
-            for name, host in context.estate.hosts.items()}  # fmt: skip
+    ways = _ways(context.estate)
     found = {name: replace(row, address=ways.get(row.database, "")) for name, row in found.items()}
     view = AccessView(found, others, targets)
     return context.memory.keep("access", view)
+
+
+def _ways(estate: Estate) -> dict[str, str]:
+    """What ssh is told of each host, and libpq of each cluster: the names and ports of all its servers."""
+    found = {
+        host_target(name): f"{host.address}{f' -p {host.port}' if host.port else ''}"
+        for name, host in estate.hosts.items()
+    }
+    for name, entry in estate.databases.items():
+        servers = [server for node in entry.nodes.values() if (server := node.server)[0]]
+        found[name] = " ".join(
+            f"{word}={','.join(values)}"
+            for word, values in zip(("host", "port"), zip(*servers, strict=True), strict=False)
+        )
+    return found
 
 
 def _known(estate: Estate, database: str) -> tuple[str, ...]:

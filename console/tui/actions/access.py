@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from console.access_text import extend_plan, grant_plan, new_grant_id, sessions_counted
+from console.access_text import extend_plan, grant_plan, login_words, new_grant_id, sessions_counted
 from console.client.login_keys import command_of, keep_certificate, login_key
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
 from state.api.messages import Accepted
@@ -98,7 +98,7 @@ class TakeSecret(OwnGrant):
             return
         secret = new_secret()
         facts = (
-            ("log in", f"as {row.role} at {row.database}"),
+            ("log in", login_words(row)),
             ("secret", secret),
             ("note it", "it is shown here and nowhere else; y opens the login with it, anything else forgets it"),
         )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.widget import Widget
 
-from console.access_text import OVER, doing_words, is_bad, left_words, others_words, session_words
+from console.access_text import OVER, doing_words, is_bad, left_words, login_words, others_words, session_words
 from console.tui.glyphs import FAIL, MUTED, OK, UNKNOWN, WARN
 from console.tui.mirror import Touched
 from console.tui.parts.facts import Row, fact
@@ -136,8 +136,8 @@ class AccessScreen(MainScreen):
             key = row.takes is GrantCredential.PUBLIC_KEY
             told = f"t opens it for a key of {row.person}" if key else f"t takes it, once, for {row.person}"
             yield fact("login" if key else "secret", told)
-        if row.certificate:
-            yield fact("login", f"ssh {row.role}@{row.address}; recovery access certificate {row.id}")
+        if row.state in (GrantState.OPEN, GrantState.EXPIRING):
+            yield fact("login", login_words(row))
         if row.proof and row.ended_at is not None:
             yield fact("proof", row.proof, OK)
             late = f", {row.late:.1f} s after its time" if row.late else ""

@@ -49,7 +49,7 @@ class GrantRow:
     end and `way_out` what a person does then. `late` are the seconds by which it ended after its time, `proof` what was
     read then; `left` is what it had left and was handed over or revoked.
     `database` is where, `host NAME` for a host; there a login `takes` a public key, for which `certificate` is signed,
-    and `address` is what ssh is told.
+    and `address` is what ssh is told; else it is what libpq is told: `host=A,B port=C,D`.
     """
 
     id: str
