@@ -143,6 +143,7 @@ async def collected(estate: str | None) -> tuple[bytes, list[str]]:
     from console.engine.loading import load
     from console.places import find
     from state.ports.anchors import CanReadAnchors
+    from state.proof.anchors import placed_lines
 
     place = find(estate)
     if place.file is None:
@@ -160,7 +161,7 @@ async def collected(estate: str | None) -> tuple[bytes, list[str]]:
                 missing.append(f"anchors.{name} says nothing back: take its lines from there")
                 continue
             try:
-                lines += await kept.kept(deadline=READ_LIMIT)
+                lines += placed_lines(name, await kept.kept(deadline=READ_LIMIT))
             except ReadFailure as failure:
                 missing.append(failure.message)
     finally:

@@ -22,7 +22,7 @@ This is a part of a journal of recovery, with what proves it. To check it with n
     python3 verify.pyz THIS-FILE.tar --key SHA256:... --anchors LINES-OF-A-PLACE
 
 Take the key and the anchors from where they were stored outside of the host of the journal; the anchors in this bundle
-were given by whoever made it. Take verify.pyz from the source, too, if you do not trust this one.
+were given by whoever made it, and do not count. Take verify.pyz from elsewhere, too: this one was put in by the same.
 `--list` prints what the entries say. Exit code 0: proven; 1: something is wrong; 3: not all of it is shown.
 
 manifest.json    what was asked for, where the entries begin, and of the estate what its file says: not proven

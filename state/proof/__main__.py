@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from state.host.regular import opened
 from state.proof.anchors import AnchorsRead
-from state.proof.bundle import ENTRIES, MANIFEST, Selection, files_of, is_bundle, verify_bundle
+from state.proof.bundle import ENTRIES, MANIFEST, UNREADABLE, Selection, files_of, is_bundle, unreadable, verify_files
+from state.proof.encoding import Sealed
 from state.proof.lines import ExportLines, verify_export
 from state.units import counted, utc_date
 
@@ -41,8 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _bundle(given.file, read, given.key, listed=given.list)
         return _export(given.file, read, given.key, given.head)
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        _say(f"{error.filename}: {error.strerror}", sys.stderr)
         return NOT_SHOWN
+
+
+def _say(line: str, out: TextIO | None = None) -> None:
+    """One line. What a hostile file says must not act on a terminal, nor make a line of its own."""
+    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
+    out = out or sys.stdout
+    coding = out.encoding or "ascii"
+    print(shown.encode(coding, "replace").decode(coding), file=out)
 
 
 def _holds(sealed: int, anchored: int, root: str) -> str:
@@ -51,38 +61,43 @@ def _holds(sealed: int, anchored: int, root: str) -> str:
 
 def _told(problem: str, unproven: Sequence[str]) -> int:
     if problem:
-        print(f"BROKEN: {problem}")
+        _say(f"BROKEN: {problem}")
         return WRONG
     for each in unproven:
-        print(f"not shown: {each}")
+        _say(f"not shown: {each}")
     return NOT_SHOWN if unproven else PROVEN
 
 
 def _bundle(path: Path, read: AnchorsRead, keys: Sequence[str], *, listed: bool) -> int:
-    found = verify_bundle(path, anchors=read, trusted=keys)
+    try:
+        files = files_of(path)
+    except UNREADABLE as error:
+        return _told(unreadable(error), ())
+    found = verify_files(files, anchors=read, trusted=keys)
     if not found.problem:
         asked = counted(found.selected, "entry", "entries")
-        print(f"{asked} ({found.selection}), within entries {found.first} to {found.last}, which are whole")
-        print("what the journal has before and after these is not in this bundle")
-        print(_holds(found.sealed, found.anchored, found.root))
+        _say(f"{asked} ({found.selection}), within entries {found.first} to {found.last}, which are whole")
+        _say("what the journal has before and after these is not in this bundle")
+        _say(_holds(found.sealed, found.anchored, found.root))
         if listed:
-            _list(path)
+            _list(files)
     return _told(found.problem, found.unproven)
 
 
-def _list(path: Path) -> None:
-    files = files_of(path)
+def _list(files: Mapping[str, bytes]) -> None:
     selection = Selection(**json.loads(files[MANIFEST])["selection"])
-    for entry in ExportLines(files[ENTRIES].splitlines(keepends=True)):
-        if not selection.takes(entry.header):
-            continue
+    for entry in ExportLines(BytesIO(files[ENTRIES])):
+        if selection.takes(entry.header):
+            _say(_line(entry))
+
+
+def _line(entry: Sealed) -> str:
+    try:
         seq, _, at, _, _, actor, _, kind, *_ = json.loads(entry.header)
-        print(f"{seq:>7}  {utc_date(at)}  {actor:<12}  {kind:<22}  {_words(entry.payload)}")
-
-
-def _words(payload: bytes) -> str:
-    said: Any = json.loads(payload).get("words", "") if payload else "(no payload)"
-    return "".join(each if each.isprintable() else "�" for each in str(said))
+        told = json.loads(entry.payload).get("words", "") if entry.payload else "(no payload)"
+        return f"{seq:>7}  {utc_date(at)}  {actor!s:<12}  {kind!s:<22}  {told}"
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return f"{entry.seq:>7}  is written in another way than an engine does"
 
 
 def _export(path: Path, read: AnchorsRead, keys: Sequence[str], head: str) -> int:
@@ -92,8 +107,8 @@ def _export(path: Path, read: AnchorsRead, keys: Sequence[str], head: str) -> in
     if head and not (problem or found.known):
         problem = f"no entry has the hash {head}"
     if not problem:
-        print(f"the chain of {counted(found.entries, 'entry', 'entries')} is valid, head {found.head.hex()}")
-        print(_holds(found.sealed, found.anchored, found.root))
+        _say(f"the chain of {counted(found.entries, 'entry', 'entries')} is valid, head {found.head.hex()}")
+        _say(_holds(found.sealed, found.anchored, found.root))
     unproven = [found.torn] if found.torn else []
     if not (found.anchored or keys or head):
         unproven.append("no anchor, key or head from elsewhere holds it")

@@ -6,8 +6,10 @@ A line of such a place may have anything in front of the anchor, as a system log
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import chain
 from typing import Any
 
@@ -16,6 +18,8 @@ from state.proof.sshsig import fingerprint, wrong
 from state.units import counted, utc_date
 
 MARK = b'{"anchor":1,'
+PLACED = re.compile(rb"@([\w.-]{1,80}) ")
+"""In front of an anchor where lines of several places are in one file: from which one it is."""
 NAMESPACE = "anchor.recovery"
 LONGEST = 4096
 """Bytes of an anchor, at most."""
@@ -25,8 +29,8 @@ SIGNED = ("anchor", "at", "estate", "hash", "journal", "node", "period", "public
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """Entry `seq` had this hash `at` so many seconds since 1970. `journal` is the hash of its first entry, `public` the
-    key of the period in which the anchor was signed; both are empty where nothing was. `place` is where it was found.
-    """
+    key of the period in which the anchor was signed; both are empty where nothing was. `place` is where it was found,
+    `source` the file or place without the line."""
 
     seq: int
     hash: str
@@ -38,6 +42,7 @@ class Anchor:
     public: str
     signature: str
     place: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
 
     @property
     def line(self) -> str:
@@ -73,19 +78,28 @@ class AnchorsRead:
             at = line.find(MARK)
             if at < 0:
                 continue
-            found = anchor_of(line[at:], f"{name}, line {number}")
+            placed = PLACED.fullmatch(line[:at])
+            source = f"{name}/{placed[1].decode()}" if placed else name
+            found = anchor_of(line[at:], f"{source}, line {number}", source)
             if found is None:
                 self.unreadable += 1
             else:
                 self.anchors.append(found)
 
 
-def anchor_of(text: bytes, place: str) -> Anchor | None:
+def placed_lines(name: str, lines: bytes) -> bytes:
+    """The anchors among the lines of one place, each with the place in front of it; nothing else that is there."""
+    read = AnchorsRead()
+    read.take(BytesIO(lines), name)
+    return b"".join(b"@%s %s\n" % (name.encode(), each.line.encode()) for each in read.anchors)
+
+
+def anchor_of(text: bytes, place: str, source: str = "") -> Anchor | None:
     """The anchor that a text begins with; None unless it is in the very form in which it was kept."""
     try:
         said = text[:LONGEST].decode("ascii", "replace")
         told, end = json.JSONDecoder().raw_decode(said)
-        made = Anchor(**{name: told[name] for name in (*SIGNED[1:], "signature")}, place=place)
+        made = Anchor(**{name: told[name] for name in (*SIGNED[1:], "signature")}, place=place, source=source)
         whole = type(made.seq) is int and made.seq > 0 and type(made.period) is int and isinstance(made.at, float | int)
         texts = (made.hash, made.journal, made.estate, made.node, made.public, made.signature)
         if whole and all(isinstance(each, str) for each in texts) and made.line == said[:end]:
@@ -157,6 +171,11 @@ class AnchorCheck:
         mine = {(each.estate, each.node) for each in self._left if each.journal == self._journal}
         if not mine:
             return f"of {counted(self._given, 'anchor')} none is of this journal: another one was put in its place"
+        for source in dict.fromkeys(each.source for each in self._left):
+            of_it = [each.journal for each in self._left if each.source == source]
+            if self._journal not in of_it:
+                told = f"of {counted(len(of_it), 'anchor')} of {source or 'a place'} none is of this journal"
+                return f"{told}: another one was put in its place"
         strange = [each for each in self._left if each.journal != self._journal and (each.estate, each.node) in mine]
         if strange:
             return f"{strange[0]} is of another journal of {strange[0].estate} on {strange[0].node}"

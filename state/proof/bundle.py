@@ -8,14 +8,16 @@ key on; and the anchors that other places had.
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from state.host.regular import opened
-from state.proof.anchors import AnchorsRead
+from state.proof.anchors import AnchorCheck, AnchorsRead
 from state.proof.chain import Verifier
 from state.proof.encoding import GENESIS, Sealed, canonical, kind_of
 from state.proof.lines import ExportLines
@@ -25,8 +27,12 @@ from state.units import counted
 
 MANIFEST, ENTRIES, SEALS, ANCHORS = "manifest.json", "entries.ndjson", "seals.ndjson", "anchors.txt"
 FORM = 1
+READ = (MANIFEST, ENTRIES, SEALS, ANCHORS)
+"""The files of a bundle that prove something; no other one is read."""
 LARGEST = 1 << 30
 """Bytes of one file in a bundle, at most."""
+LATEST = 253_402_300_800
+"""Seconds since 1970 at which the last year with four digits is over."""
 UNREADABLE = (
     *(OSError, tarfile.TarError, EOFError),
     *(ValueError, LookupError, TypeError, ArithmeticError, RecursionError, AttributeError),
@@ -70,7 +76,8 @@ def of_itself(header: bytes) -> bool:
 @dataclass(frozen=True, slots=True)
 class BundleProof:
     """What a bundle proves. `problem` is what is wrong with it, `unproven` what it cannot show by itself; `selected` of
-    its entries were asked for, from `first` to `last` of the journal. `root` is the fingerprint of the first key."""
+    its entries were asked for, from `first` to `last` of the journal. `anchored` is the last entry that an anchor from
+    elsewhere names: those in the bundle are of whoever made it. `root` is the fingerprint of the first key."""
 
     problem: str = ""
     unproven: tuple[str, ...] = ()
@@ -95,13 +102,30 @@ def _selected(told: Mapping[str, Any]) -> Selection:
     texts, times = (found.run, found.incident), (found.since, found.until)
     if not all(isinstance(each, str) for each in texts) or not all(isinstance(each, float | int) for each in times):
         raise ValueError("no selection")
+    if not all(0 <= each < LATEST for each in times):
+        raise ValueError("a time of its selection is none")
     return found
 
 
 def verify_bundle(path: Path, *, anchors: AnchorsRead | None = None, trusted: Collection[str] = ()) -> BundleProof:
-    """Check a bundle by its bytes alone, with anchors besides its own and keys that were stored elsewhere."""
+    """Check a bundle by its bytes alone, with anchors and keys that were stored elsewhere."""
     try:
         files = files_of(path)
+    except UNREADABLE as error:
+        return BundleProof(unreadable(error))
+    return verify_files(files, anchors=anchors, trusted=trusted)
+
+
+def unreadable(error: BaseException) -> str:
+    """What is told of a file that is no bundle."""
+    return f"it cannot be read as a bundle: {str(error) or type(error).__name__}"
+
+
+def verify_files(
+    files: Mapping[str, bytes], *, anchors: AnchorsRead | None = None, trusted: Collection[str] = ()
+) -> BundleProof:
+    """Check the files of a bundle."""
+    try:
         told = json.loads(files[MANIFEST])
         selection, rows = _selected(told["selection"]), files[ENTRIES]
         begin, before, journal = int(told["first"]), bytes.fromhex(told["previous"]), str(told["journal"])
@@ -110,15 +134,27 @@ def verify_bundle(path: Path, *, anchors: AnchorsRead | None = None, trusted: Co
         if begin < 1 or len(before) != len(GENESIS) or (begin == 1) != (before == GENESIS):
             return BundleProof("its manifest names no entry that it may begin with")
     except UNREADABLE as error:
-        return BundleProof(f"it cannot be read as a bundle: {error or type(error).__name__}")
-    read = anchors or AnchorsRead()
-    read.take(files.get(ANCHORS, b"").splitlines(), f"{path.name}/{ANCHORS}")
-    verifier = Verifier(after=(begin - 1, before), anchors=read.anchors, partly=True)
+        return BundleProof(unreadable(error))
+    elsewhere = anchors.anchors if anchors else []
+    verifier = Verifier(after=(begin - 1, before), anchors=elsewhere, partly=True)
     verifier.anchors.begin(journal, begin - 1)
-    lines = ExportLines(rows.splitlines(keepends=True))
+    lines = ExportLines(BytesIO(rows))
     kept: list[Sealed] = []
     verifier.feed(_heard(lines, kept))
-    return _judged(told, selection, verifier, kept, lines.broken, files.get(SEALS, b""), trusted)
+    broken = lines.broken or _own_anchors(files.get(ANCHORS, b""), journal, begin, kept)
+    return _judged(told, selection, verifier, kept, broken, files.get(SEALS, b""), trusted)
+
+
+def _own_anchors(lines: bytes, journal: str, begin: int, kept: Sequence[Sealed]) -> str:
+    """What the anchors in the bundle have against its entries. They prove nothing: whoever made it put them in."""
+    read = AnchorsRead()
+    read.take(BytesIO(lines), ANCHORS)
+    check = AnchorCheck(read.anchors)
+    check.begin(journal, begin - 1)
+    for entry in kept:
+        if entry.seq == check.due and (problem := check.passed(entry.seq, entry.hash)):
+            return problem
+    return check.end(kept[-1].seq if kept else 0, whole=False)
 
 
 def _judged(
@@ -150,7 +186,9 @@ def _judged(
     if bare:
         unproven.append(f"of {counted(len(chosen), 'entry', 'entries')} these have no payload: {', '.join(bare[:20])}")
     if not trusted and not anchored:
-        unproven.append("no anchor and no key from elsewhere holds it: compare the first key")
+        unproven.append(
+            "no anchor and no key from elsewhere holds it: compare the first key; its own anchors do not count"
+        )
     if chosen and max(found.sealed, anchored) < chosen[-1].seq:
         unproven.append(f"entries after {max(found.sealed, anchored, begin - 1)} have neither seal nor anchor yet")
     return BundleProof(
@@ -165,16 +203,19 @@ def _heard(lines: Iterable[Sealed], kept: list[Sealed]) -> Iterable[Sealed]:
 
 
 def files_of(path: Path) -> dict[str, bytes]:
-    """The files by name; nothing is written anywhere. Raises ValueError for one that is too large or not plain."""
+    """The files that prove something, by name; nothing is written anywhere, and no more is read than the file has.
+    Raises OSError, and ValueError for one that is too large or not plain."""
     found: dict[str, bytes] = {}
     with opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        whole = os.fstat(file.fileno()).st_size
         for member in tar:
-            if not member.isreg() or member.size > LARGEST or member.name in found:
+            plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
+            if not plain or member.size > min(LARGEST, whole) or member.name in found:
                 raise ValueError(f"{member.name} is no plain file of a bundle")
             held = tar.extractfile(member)
             assert held is not None, "it is a regular file"
-            found[member.name] = held.read(LARGEST)
-    return found
+            found[member.name] = held.read(member.size) if member.name in READ else b""
+    return {name: content for name, content in found.items() if name in READ}
 
 
 def seal_line(entry: Sealed) -> bytes:
@@ -187,7 +228,7 @@ def _line_of(lines: bytes) -> tuple[list[tuple[int, str]], list[Seal], str]:
     """The keys with which lines begin, all seals, and what is wrong with them."""
     begun: list[tuple[int, str]] = []
     parts: list[list[Seal]] = []
-    for number, line in enumerate(lines.splitlines(), 1):
+    for number, line in enumerate(BytesIO(lines), 1):
         try:
             told = json.loads(line)
             seq, kind, payload = int(told["seq"]), told["kind"], str(told["payload"]).encode()

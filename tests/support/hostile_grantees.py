@@ -39,6 +39,33 @@ EVIL = (
     "lock table recovery_access.turn",
     "comment on role current_user is 'recovery grant {{}}'",
     "select pg_try_advisory_lock(1)",
+    "alter role current_user rename to somebody",
+    "drop role current_user",
+    "set session authorization recovery_owner",
+    "grant {role} to public",
+    "alter role current_user set session_preload_libraries = 'auto_explain'",
+    "alter role recovery_owner nologin",
+    "create table pg_roles (oid oid, rolname name, rolcanlogin bool)",
+    "create view pg_stat_activity as select 1 as pid where false",
+    "create function pg_terminate_backend(int) returns bool language sql as 'select true'",
+    "create function current_setting(name) returns text language sql as 'select null::text'",
+    "create operator = (leftarg = int4, rightarg = int4, function = int4ne)",
+    "create temp table pg_prepared_xacts (owner name, gid text)",
+    "create temp view pg_locks as select 1 as pid where false",
+    "alter role current_user set search_path = pg_temp, public, pg_catalog",
+    "alter role current_user in database postgres set role = 'app'",
+    "alter database postgres connection limit 0",
+    "revoke connect on database postgres from public",
+    "alter system set hba_file = '/dev/null'",
+    "alter system reset all",
+    "copy (select 1) to program 'true'",
+    "create event trigger stay on sql_drop execute function stay()",
+    "create publication stay for all tables",
+    "create subscription stay connection 'host=127.0.0.1' publication stay",
+    "security label on role current_user is 'x'",
+    "select pg_reload_conf(), pg_rotate_logfile()",
+    "select pg_logical_emit_message(false, 'a', 'b')",
+    "do $$ declare n int; begin for n in 0..20000 loop perform recovery_access.end_session(n); end loop; end $$",
     "alter role current_user password 'mine'",
 )
 LASTING = (
@@ -47,6 +74,11 @@ LASTING = (
     ("select set_config('application_name', 'recovery reaper ' || (select oid from pg_roles where rolname = "
      "current_user), false)",),
     ("listen hostile", "begin", "declare c cursor with hold for select 1", "commit"),
+    ("begin", "lock table pg_authid, pg_shdescription in access share mode",
+     "select count(*) from recovery_access.turn"),
+    ("select pg_advisory_lock(1380271958, 1)", "begin", "savepoint a", "create temp table x (n int) on commit drop"),
+    ("set parallel_setup_cost = 0; set parallel_tuple_cost = 0; set min_parallel_table_scan_size = 0",
+     "set force_parallel_mode = on", "set debug_parallel_query = on"),
 )  # fmt: skip
 """What a session does last, and stays in."""
 
@@ -96,7 +128,7 @@ async def begun(site: AccessSite, n: int, rolls: random.Random, seconds: int) ->
         holder.what[id(session)] = f"its first session at {site.leader}"
         for statement in EVIL:
             with suppress(*FAILED):
-                await session.execute(statement.format(n=n))
+                await session.execute(statement.format(n=n, role=role))
         if holder.prepares:
             with suppress(*FAILED):
                 await session.execute(f"begin; insert into left_{n} values (1); prepare transaction 'left {n}'")

@@ -187,7 +187,7 @@ def test_an_anchor_of_another_place_finds_a_bundle_of_a_replaced_journal(tmp_pat
     read = AnchorsRead()
     read.take(lines_of(true).splitlines(), "log")
     found = verify_bundle(at(tmp_path / "x.tar", bundle(false, anchors=lines_of(false))), anchors=read)
-    assert "is of another journal" in found.problem
+    assert "none is of this journal" in found.problem
 
 
 def test_the_bundle_is_checked_by_its_own_verifier_with_nothing_but_python(tmp_path: Path) -> None:
