@@ -216,10 +216,13 @@ async def _end_grant(side: Side, request: web.Request) -> web.StreamResponse:
 
 async def _accept_residue(side: Side, request: web.Request) -> web.StreamResponse:
     asked = await _body(request)
-    grant, reason = (asked.get(name) for name in ("grant", "reason"))
+    grant, reason, residue = (asked.get(name) for name in ("grant", "reason", "residue"))
     if not (isinstance(grant, str) and isinstance(reason, str)):
         raise NotFound("grant and reason must be texts")
-    return answer({"value": plain(await side.service.granting.accept(side.caller(request), grant, reason))})
+    if not (isinstance(residue, list) and all(isinstance(each, str) for each in residue)):
+        raise NotFound("residue must be the texts that were shown")
+    done = await side.service.granting.accept(side.caller(request), grant, reason, residue)
+    return answer({"value": plain(done)})
 
 
 async def _record_release(side: Side, request: web.Request) -> web.StreamResponse:

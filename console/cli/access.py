@@ -257,11 +257,15 @@ async def _ended(client: EngineClient, grant: str, within: float, *, as_json: bo
 @json_option
 def accept(grant: str, reason: str, estate: str | None, as_json: bool) -> int:
     """Take what GRANT left at its database as it is: by another person than its holder, and recorded."""
-    accepted = ask(client_of(estate, quiet=as_json, acting=True).accept_residue(grant, reason))
+    client = client_of(estate, quiet=as_json, acting=True)
+    row = _known(ask(client.view("access")), grant)
+    accepted = ask(client.accept_residue(grant, reason, row.residue))
     if as_json:
-        say_json({"grant": grant, "accepted": accepted.message})
-    else:
-        say(neutral(accepted.message))
+        say_json({"grant": grant, "accepted": accepted.message, "left": list(row.residue)})
+        return ExitCode.DONE
+    say(neutral(accepted.message))
+    for each in row.residue:
+        say(neutral(f"  not as before: {each}"))
     return ExitCode.DONE
 
 
@@ -288,5 +292,7 @@ def _tell_proof(row: GrantRow, *, as_json: bool) -> None:
         say_json(named(row))
         return
     say(neutral(row.proof or f"{row.id} is {row.state.value}: {row.obstacle or 'it is not over'}"))
+    for each in row.residue:
+        say(neutral(f"  not as before: {each}"))
     for each in row.left:
         say(neutral(f"  left: {each}"))

@@ -140,9 +140,9 @@ class EngineClient:
         """Have a grant's login opened with what this process made of its secret; `message` is the role's name."""
         return await self._act("/v1/access/claim", {"grant": grant, "verifier": verifier})
 
-    async def accept_residue(self, grant: str, reason: str) -> Accepted:
-        """Take what a grant left as it is. Raises Refused and NotFound."""
-        return await self._act("/v1/access/accept", {"grant": grant, "reason": reason})
+    async def accept_residue(self, grant: str, reason: str, residue: Sequence[str]) -> Accepted:
+        """Take what a grant left as it was shown. Raises Refused, also where it is another by now, and NotFound."""
+        return await self._act("/v1/access/accept", {"grant": grant, "reason": reason, "residue": list(residue)})
 
     async def end_grant(self, grant: str) -> Accepted:
         """End a grant now; it is over when that is proven."""

@@ -194,6 +194,9 @@ class Navigator(Navigation):
     def send_end_grant(self, grant: str) -> Any:
         return self._client.end_grant(grant)
 
+    def send_accept_residue(self, grant: str, reason: str, residue: Sequence[str]) -> Any:
+        return self._client.accept_residue(grant, reason, residue)
+
     # -- the journal
 
     def verify_journal(self) -> None:

@@ -173,8 +173,9 @@ class Granting:
         await self._begin_end(grant, f"ended by {caller.person}", caller.person)
         return Accepted("", f"{grant.id} is ending; it is over when that is proven")
 
-    async def accept(self, caller: Caller, grant_id: str, reason: str) -> Accepted:
-        """Take what a grant left as it is. Raises Refused, NotFound and JournalUnavailable."""
+    async def accept(self, caller: Caller, grant_id: str, reason: str, residue: Sequence[str]) -> Accepted:
+        """Take what a grant left as it is: the `residue` that the person saw. Raises Refused, NotFound and
+        JournalUnavailable."""
         require_role(caller, ("commander", "access-admin"), "accepting what a grant left")
         grant = self._grants.all.get(grant_id)
         if grant is None or grant not in self._grants.unsettled or not grant.compared:
@@ -183,6 +184,10 @@ class Granting:
             raise Refused("grantee", f"{grant.id} was for {grant.person}", "Ask another person to look at it")
         if len(reason.strip()) < SHORTEST_REASON:
             raise Refused("reason", "why what it left may stay is not said", "Say it in 10 characters or more")
+        if tuple(residue) != grant.residue:
+            new = [each for each in grant.residue if each not in residue]
+            fact = f"it left {counted(len(grant.residue), 'thing')} now, {len(new)} of them not shown before"
+            raise Refused("residue", fact, "Look at it again")
         told = f"{grant.id}: {counted(len(grant.residue), 'thing')} accepted by {caller.person}: {reason.strip()[:300]}"
         body = GrantResidueAccepted(grant.id, grant.residue, reason.strip()[:300], told)
         await self._journal.append(Event(body, caller.person, caller.session))

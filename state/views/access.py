@@ -24,7 +24,7 @@ UNSEEN = 10.0
 """Seconds without a reading after which a live grant is told as one that nobody watches."""
 LATE = 5.0
 """Seconds after its time at which a grant whose end has not begun is told."""
-SETTLE = "Resolve each; what may stay another person accepts: recovery access accept {} --reason TEXT"
+SETTLE = "Resolve each; what may stay another person accepts: a on screen 6, recovery access accept {}"
 EXPIRING = 120.0
 """Seconds before its end from which a grant counts as expiring."""
 
@@ -138,7 +138,8 @@ def _row(grant: Grant, look: TargetLook | None) -> GrantRow:
         ended_at=None if ended is None else ended.at,
         late=0.0 if ended is None else ended.late,
         proof="" if ended is None else ended.message,
-        left=() if ended is None else (*ended.left, *grant.residue),
+        left=() if ended is None else ended.left,
+        residue=() if ended is None else grant.residue,
         by=grant.reason,
         takes=look.takes if look is not None else GrantCredential.VERIFIER,
         certificate=role.certificate if role is not None and ended is None else "",

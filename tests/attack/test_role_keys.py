@@ -24,6 +24,7 @@ from console.tui.session import ActionContext
 from console.tui.store import Store
 from console.tui.terminal.capabilities import Terminal
 from state.api.requests import PlanRequest, Submission
+from state.api.views.access import GrantRow, GrantState
 from state.api.views.replication import SlotRow
 from state.api.views.runbooks import Param
 from state.api.views.traffic import DnsRow
@@ -58,6 +59,19 @@ MADE = {
     "drop-slot-of-primary": SlotRow("orders", "s1", "physical", False, 0, "", "postgres:orders/n2"),
     "set-addresses": DnsRow(
         "k", "www.shop.example", "ns", "10.1.0.10", "", Health.PASS, "", 60, "", "shop.example", "www", "A"
+    ),
+    "accept-residue": GrantRow(
+        "G-AAAAAA",
+        "orders",
+        "bg_gaaaaaa_eve",
+        "eve",
+        "superuser",
+        "INC-1",
+        GrantState.RESIDUE,
+        None,
+        (),
+        None,
+        residue=("event-trigger in orders: seen (new)",),
     ),
 }
 """Rows that this site does not show."""

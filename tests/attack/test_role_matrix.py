@@ -86,7 +86,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "/v1/approvals/{name}": {"do": "withdraw"},
     "/v1/access/claim": {"grant": "{grant}", "verifier": verifier("a secret of somebody else")},
     "/v1/access/end": {"grant": "{grant}"},
-    "/v1/access/accept": {"grant": "{grant}", "reason": "it may stay as it is"},
+    "/v1/access/accept": {"grant": "{grant}", "reason": "it may stay as it is", "residue": []},
     "/v1/shutdown": {},
 }
 """A request for each acting route that would do something where its caller might."""

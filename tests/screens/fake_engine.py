@@ -113,11 +113,11 @@ class FakeGranting:
     def __init__(self, front: FakeFront) -> None:
         self._front = front
 
-    async def accept(self, caller: Caller, grant_id: str, reason: str) -> Accepted:
-        return self._front._accept("accept", {"grant": grant_id, "reason": reason})
-
     async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:
         return self._front._accept("claim", {"grant": grant_id, "verifier": verifier})
+
+    async def accept(self, caller: Caller, grant_id: str, reason: str, residue: Sequence[str]) -> Accepted:
+        return self._front._accept("accept", {"grant": grant_id, "reason": reason, "residue": residue})
 
     async def end(self, caller: Caller, grant_id: str) -> Accepted:
         return self._front._accept("end", {"grant": grant_id})

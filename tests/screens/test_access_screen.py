@@ -134,3 +134,32 @@ async def test_what_is_asked_for_at_a_host_is_its_own_change() -> None:
     longer = extend_plan(row("G-AAAAAA", GrantState.OPEN, 600, database="host web1"), 600, "it still runs")
     assert longer.kind == "access.extend-host"
     assert extend_plan(row("G-AAAAAA", GrantState.OPEN, 600), 600, "it still runs").kind == "access.extend"
+
+
+async def test_what_is_not_as_before_is_accepted_as_it_was_shown_by_another_person() -> None:
+    evil = "event-trigger in orders: seen (new). drop event trigger NAME"
+    over = row(
+        "G-AAAAAA", GrantState.RESIDUE, -60, bundle="superuser", sessions=(), ended_at=1_795_400_000.0, residue=(evil,),
+        obstacle=f"1 thing not as before it, the first: {evil}", way_out="a accepts it",
+    )  # fmt: skip
+    async with stage(topics={"access": view(over)}) as st:
+        await st.press("6")
+        await st.sees("RESIDUE", "not as before", "drop event trigger")
+        await st.press("a")
+        await st.sees("Accept what G-AAAAAA left", "not as before", "event-trigger in orders")
+        await st.press(*"it is audit's", "enter")
+        await st.sees("why it may stay", "it is audit's")
+        await st.pilot.pause(0.7)
+        await st.press("y")
+        await st.until(lambda: st.front.acts, "the request")
+        assert st.front.acts[0] == (
+            "accept", {"grant": "G-AAAAAA", "reason": "it is audit's", "residue": [evil]}
+        )  # fmt: skip
+
+
+async def test_what_was_left_by_oneself_another_person_looks_at() -> None:
+    over = row("G-AAAAAA", GrantState.RESIDUE, -60, person="u1", sessions=(), residue=("owned: x",))
+    async with stage(topics={"access": view(over)}) as st:
+        await st.press("6")
+        await st.press("a")
+        await st.sees("another person looks at")

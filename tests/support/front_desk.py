@@ -85,7 +85,7 @@ class GrantingDesk:
     def __init__(self, desk: "Desk") -> None:
         self._desk = desk
 
-    async def accept(self, caller: Caller, grant_id: str, reason: str) -> Accepted:
+    async def accept(self, caller: Caller, grant_id: str, reason: str, residue: Sequence[str]) -> Accepted:
         return await self._desk._acted(f"accept {grant_id}", caller)
 
     async def claim(self, caller: Caller, grant_id: str, verifier: str) -> Accepted:

@@ -78,16 +78,22 @@ async def test_another_person_than_its_holder_accepts_what_stays() -> None:
         await opened(lab, target)
         target.items.add(EVIL)
         with pytest.raises(NotFound):
-            await lab.engine.granting.accept(ADMIN, "G-AAAAAA", "it is the new audit trigger")
+            await lab.engine.granting.accept(ADMIN, "G-AAAAAA", "it is the new audit trigger", ())
         await lab.engine.granting.end(YOU, "G-AAAAAA")
         await until(lambda: "grant.compared" in lab.kinds())
+        shown = view_of(lab).grants["G-AAAAAA"].residue
+        assert any("event-trigger" in each for each in shown)
+        with pytest.raises(Refused, match="not shown before"):
+            await lab.engine.granting.accept(ADMIN, "G-AAAAAA", "it is the new audit trigger", ("another",))
         with pytest.raises(Refused, match="grantee"):
-            await lab.engine.granting.accept(YOU, "G-AAAAAA", "it is the new audit trigger")
+            await lab.engine.granting.accept(YOU, "G-AAAAAA", "it is the new audit trigger", shown)
         with pytest.raises(Refused, match="role"):
-            await lab.engine.granting.accept(replace(ADMIN, roles=("observer",)), "G-AAAAAA", "it is the new one")
+            await lab.engine.granting.accept(
+                replace(ADMIN, roles=("observer",)), "G-AAAAAA", "it is the new one", shown
+            )
         with pytest.raises(Refused, match="reason"):
-            await lab.engine.granting.accept(ADMIN, "G-AAAAAA", "ok")
-        await lab.engine.granting.accept(ADMIN, "G-AAAAAA", "it is the new audit trigger")
+            await lab.engine.granting.accept(ADMIN, "G-AAAAAA", "ok", shown)
+        await lab.engine.granting.accept(ADMIN, "G-AAAAAA", "it is the new audit trigger", shown)
         await until(lambda: state_of(lab) is GrantState.ENDED)
 
 

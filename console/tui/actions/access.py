@@ -127,6 +127,34 @@ class EndGrant(OwnGrant):
         navigator.confirm(f"End {row.id}", facts, lambda: navigator.send_end_grant(row.id))
 
 
+class AcceptResidue(Action):
+    """Take what the selected grant left as it is shown, with a reason; another person than its holder does."""
+
+    key, title, screens, on, acts = "a", "accept what it left", ("access",), ("grants",), True
+
+    def missing(self, ctx: ActionContext) -> str | None:
+        row, hello = ctx.row, ctx.store.hello
+        if not isinstance(row, GrantRow) or row.state is not GrantState.RESIDUE or not row.residue:
+            return "select a grant that left something"
+        mine = hello is not None and hello.person.casefold() == row.person.casefold()
+        return "it was for you: another person looks at what it left" if mine else None
+
+    def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
+        row: GrantRow = ctx.row
+        facts = [("not as before", each) for each in row.residue]
+
+        def then(answers: FormValues) -> None:
+            given = answers["reason"].strip()
+            navigator.confirm(
+                f"Accept what {row.id} left",
+                [*facts, ("why it may stay", given)],
+                lambda: navigator.send_accept_residue(row.id, given, row.residue),
+            )
+
+        reason = Param("reason", "text", "", (), True, title="why it may stay, 10 characters or more")
+        navigator.ask(f"Accept what {row.id} left", (reason,), then, about=facts)
+
+
 def _take_key(row: GrantRow, navigator: Navigation) -> None:
     """Have a certificate signed for a public key, and put it beside the key."""
 

@@ -142,6 +142,8 @@ class AccessScreen(MainScreen):
             yield fact("proof", row.proof, OK)
             late = f", {row.late:.1f} s after its time" if row.late else ""
             yield fact("at", f"{utc_date(row.ended_at)}{late}")
+        for thing in row.residue:
+            yield fact("not as before", thing, FAIL if row.state is GrantState.RESIDUE else "")
         for thing in row.left:
             yield fact("left", thing)
         if row.by:

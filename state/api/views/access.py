@@ -47,7 +47,7 @@ class GrantRow:
 
     `sessions` are those that were read last, `read_mono` when that was, None = never. `obstacle` is what is against its
     end and `way_out` what a person does then. `late` are the seconds by which it ended after its time, `proof` what was
-    read then; `left` is what it had left and was handed over or revoked.
+    read then; `left` is what it had left and was handed over or revoked, `residue` what is open and a person accepts.
     `database` is where, `host NAME` for a host; there a login `takes` a public key, for which `certificate` is signed,
     and `address` is what ssh is told; else it is what libpq is told: `host=A,B port=C,D`.
     """
@@ -68,6 +68,7 @@ class GrantRow:
     late: float = 0.0
     proof: str = ""
     left: tuple[str, ...] = ()
+    residue: tuple[str, ...] = ()
     by: str = ""
     takes: GrantCredential = GrantCredential.VERIFIER
     certificate: str = ""
