@@ -32,14 +32,18 @@ CONNECT = 3.0
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 SEEN = """
 select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::float8 as clock,
-  recovery_access.version() as version, current_setting('log_statement') as logged, recovery_access.unable() as unable,
+  recovery_access.version() as version, recovery_access.unable() as unable,
+  (select case when g.source in ('user', 'database', 'database user', 'client', 'session') or exists (
+      select from pg_db_role_setting as d, unnest(d.setconfig) as c where c ~ '^log_statement='
+        and (d.setrole = 0 or d.setrole = any ($1::oid[]))) then 'unknown' else g.setting end
+    from pg_settings as g where g.name = 'log_statement') as logged,
   (select coalesce(json_agg(l), '[]') from recovery_access.listed() as l)::text as roles,
   (select coalesce(json_agg(json_build_array(o.oid, to_json(s))), '[]')
     from (select unnest($1::oid[]) as oid union select role_oid from recovery_access.listed() where ours) as o
     cross join lateral recovery_access.sessions(o.oid) as s)::text as sessions,
   (select coalesce(json_agg(u), '[]') from recovery_access.unaccounted() as u)::text as starting,
   (select coalesce(json_agg(distinct substr(a.application_name, 17)::int8), '[]') from pg_stat_activity as a
-    where a.application_name ~ '^recovery reaper [0-9]{1,10}$' and a.state = 'active'
+    where a.application_name ~ '^recovery reaper [0-9]{1,10}$' and a.state is distinct from 'idle'
       and a.usesysid = (select r.oid from pg_roles as r where r.rolname = current_user))::text as reapers
 """
 LEFT = """

@@ -62,6 +62,11 @@ def prepare_sql(
     return "\n".join([*parts, *([tier_sql(quoted(act))] if superuser else [])])
 
 
+def printed(sql: str) -> str:
+    """The same for an administrator's own program: done as a whole, or nothing of it where a part is refused."""
+    return f"begin;\n{sql}\ncommit;"
+
+
 def _roles(major: int, act: str, read: str, schema_owner: str | None) -> str:
     admin = " with admin option" if major >= 16 else ""
     lent = ["pg_read_all_data", RELOADERS, ENDERS, *([schema_owner] if schema_owner else [])]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from adapters.access.prepared_sql import prepare_sql
+from adapters.access.prepared_sql import prepare_sql, printed
 from adapters.context import AdapterContext
 from adapters.databases.comparing.work import server_of
 from adapters.databases.postgres import Access, PostgresNode
@@ -57,6 +57,10 @@ class Preparing:
         allowed = Bundle.SUPERUSER in self._entry.bundles
         read = self._options.user
         return prepare_sql(major, act=self._act, read=read, longest=longest, schema_owner=owner, superuser=allowed)
+
+    def text(self, major: int) -> str:
+        """The same to be read, and run by hand."""
+        return printed(self.sql(major))
 
     async def major(self) -> int:
         """The major version of the node that accepts writes. Raises ReadFailure."""

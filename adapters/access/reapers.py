@@ -24,7 +24,7 @@ AT_ONCE = 8
 """Connections that are opened at one time: after a restart every grant needs one at every node."""
 NAME = "recovery reaper"
 BUSY = (
-    "select count(*) from pg_stat_activity where application_name = $1 and state = 'active' "
+    "select count(*) from pg_stat_activity where application_name = $1 and state is distinct from 'idle' "
     "and usesysid = (select oid from pg_roles where rolname = current_user)"
 )
 
@@ -57,9 +57,9 @@ class Reapers:
         if await session.fetchval(BUSY, name):
             session.terminate()
             return ""
-        await session.fetchval("select set_config('application_name', $1, false)", name)
         for setting in ("statement_timeout", "idle_in_transaction_session_timeout", "client_connection_check_interval"):
             await session.fetchval("select set_config($1, '0', false)", setting)
+        await session.fetchval("select set_config('application_name', $1, false)", name)  # last: by it, it is found
         self._running = {key: each for key, each in self._running.items() if not each[1].done()}
         self._running[node, oid] = session, asyncio.create_task(_run(session, oid), name=f"{NAME} {node} {oid}")
         return ""

@@ -6,6 +6,7 @@ A wrong password must be refused as such, and the right one must lead to the ref
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 import asyncpg
@@ -17,24 +18,33 @@ from state.granting.scram import new_secret
 
 AGAIN = 0.1
 """Seconds until it is tried again: a standby hears of the password later."""
+SLOW = 3.0
+"""A server may answer to a wrong password so many times later than to anything else (auth_delay)."""
 NO_PASSWORD = "lets this role in without a password, or has no rule for it: VALID UNTIL would bar nobody there"
 NOT_TAKEN = "does not take a password that was set for this role: its rule asks for something else"
 
 
 async def against_password(node: PostgresNode, acting: Access, role: str, secret: str, deadline: float) -> str:
-    """What is against the password at one node; empty when nothing, or when the node does not answer."""
-    mine = replace(acting, user=role)
+    """What is against the password at one node; empty when nothing, or when the node cannot be reached."""
+    mine, limit, began, refused = replace(acting, user=role), deadline * SLOW, time.monotonic(), False
+    wrong = asyncio.create_task(_tried(node, mine, new_secret(), limit), name=f"a wrong password at {node.node}")
     try:
-        async with asyncio.timeout(deadline):
-            if await _tried(node, mine, new_secret(), deadline) is not asyncpg.InvalidPasswordError:
-                return f"{node.node} {NO_PASSWORD}"
-            while await _tried(node, mine, secret, deadline) is asyncpg.InvalidPasswordError:  # noqa: ASYNC110 nobody tells
+        async with asyncio.timeout(limit):
+            while await _tried(node, mine, secret, limit) is asyncpg.InvalidPasswordError:
+                refused = True
+                if time.monotonic() > began + deadline:
+                    return f"{node.node} {NOT_TAKEN}"
                 await asyncio.sleep(AGAIN)
+            asked = await wrong is asyncpg.InvalidPasswordError
     except TimeoutError:
-        return f"{node.node} {NOT_TAKEN}"
+        slow = f"did not say within {limit:g} s whether it takes a password for this role (auth_delay?)"
+        return f"{node.node} {NOT_TAKEN if refused else slow}"
     except (OSError, ReadFailure):
         return ""
-    return ""
+    finally:
+        wrong.cancel()
+        await asyncio.gather(wrong, return_exceptions=True)
+    return "" if asked else f"{node.node} {NO_PASSWORD}"
 
 
 async def _tried(node: PostgresNode, access: Access, secret: str, deadline: float) -> type[Exception] | None:

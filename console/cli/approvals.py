@@ -33,6 +33,7 @@ from state.units import clock, utc_date
 
 HEAD = ("REQUEST", "STATE", "LEFT", "RISK", "BY", "DOES", "HAS", "WAITS FOR", "REASON")
 MOST = 64 * 1024
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 CODES = {ApprovalState.APPROVED: ExitCode.DONE, ApprovalState.USED: ExitCode.DONE, ApprovalState.ALONE: ExitCode.DONE,
          ApprovalState.OPEN: ExitCode.NEEDS_PERSON, ApprovalState.COUNTING: ExitCode.NEEDS_PERSON}  # fmt: skip
 """What `show` ends with; of what is over without having been used: refused."""
@@ -88,11 +89,12 @@ def approve(
 
 
 def bounded_text(path: Path) -> str:
-    """A signature from a file, or from stdin for `-`. Raises Refused."""
+    """A signature from a file, or from stdin for `-`, also as Windows rewrites it. Raises Refused."""
     if str(path) == "-":
         return sys.stdin.read(MOST)
     try:
-        return bounded(path, MOST).decode("ascii", "replace")
+        raw = bounded(path, MOST)
+        return raw.decode("utf-16" if raw.startswith(UTF_16) else "utf-8-sig", "replace")
     except OSError as error:
         raise Refused("signature", f"{path} cannot be read: {error.strerror}", "Name the .sig file") from error
 

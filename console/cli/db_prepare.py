@@ -47,7 +47,7 @@ def prepare(
     preparing = Preparing(load(place.file).estate, place.file.parent, database)
     if not applies:
         version = major or asyncio.run(preparing.major())
-        text = preparing.sql(version)
+        text = preparing.text(version)
         if as_json:
             say_json({"database": database, "major": version, "sql": text})
         else:

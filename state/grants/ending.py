@@ -19,7 +19,7 @@ WAYS_OUT = {
     EndObstacle.UNREAD: "Bring the node back or fence it: sessions there may be open",
     EndObstacle.LOGIN: "Run recovery db prepare again, or: alter role ROLE nologin",
     EndObstacle.SESSIONS: "Fence the node, or end the process on its host: kill -TERM PID",
-    EndObstacle.STARTING: "Wait a second: it is ended when it is still there in the next look",
+    EndObstacle.STARTING: "Wait: it is ended in the next look, or gives up by itself (authentication_timeout)",
     EndObstacle.RESIDUE: "Look at what it left, and resolve it in that database",
     EndObstacle.BEHIND: "Wait: that ends with its login window; see why the node is behind, or fence it",
     EndObstacle.POOLED: "At the pooler's console: show servers; reconnect",

@@ -60,6 +60,7 @@ SHORTEST_REASON = 10
 NOT_LOGGED = "the server's log has none of its statements (log_statement)"
 NOT_INSIDE = "not those inside blocks and functions, nor what ran while a superuser had it turned off"
 LOGGED = {
+    "unknown": "what the server's log has of its statements is not known: log_statement is not the same for everybody",
     "ddl": f"the server's log has what it created, altered and dropped, {NOT_INSIDE}",
     "mod": f"the server's log has what it changed, {NOT_INSIDE}",
     "all": f"the server's log has its statements, {NOT_INSIDE}",

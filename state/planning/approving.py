@@ -214,7 +214,7 @@ class Approving:
             fact = f"the signature is by a key of {signed.person}, and {caller.person} hands it in"
             raise Refused("signature", fact, f"Say who signed it: --by {signed.person}")
         self._require_other(request, signed.person, caller)
-        await self._signing.require(request, signed, verb.signature, self._approvals.requests.values())
+        await self._signing.require(request, signed, self._approvals.requests.values())
         await self._same(request)
         async with self._plans.alone():
             self._require_state(request, ApprovalState.OPEN)
@@ -222,8 +222,9 @@ class Approving:
             said = f"{request.name}: {signed.person} approved {request.asked.title} (key {signed.name}"
             by = "" if same_human(self._estate(), caller.person, signed.person) else f", handed in by {caller.person}"
             text = statement_for(request, self._estate(), signed.person)
+            made = signed.parts.armored
             body = ApprovalGiven(
-                request.name, signed.person, signed.name, signed.fingerprint, text, verb.signature, f"{said}{by})"
+                request.name, signed.person, signed.name, signed.fingerprint, text, made, f"{said}{by})"
             )
             await self._journal.append(self._event(caller, body))
         return Accepted(request.name, body.message)

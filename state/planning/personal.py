@@ -55,10 +55,11 @@ class Personal:
             estate=estate.estate, environment=estate.environment, plan=card.plan, fingerprint=card.fingerprint,
             title=card.title, person=request.person,
         )  # fmt: skip
-        if not await self._signing.over(signed.public, text.encode(), request.signature, CONFIRMING):
+        if not await self._signing.over(signed.public, text.encode(), signed.parts.armored, CONFIRMING):
             fact = "the signature is not over this plan as its card shows it"
             raise Refused("signature", fact, "Preview again, and sign that plan")
         said = f"{request.person} signed {card.title} at the shared account {caller.account} (key {signed.name})"
-        body = PlanSigned(card.plan, request.person, signed.name, signed.fingerprint, text, request.signature, said)
+        made = signed.parts.armored
+        body = PlanSigned(card.plan, request.person, signed.name, signed.fingerprint, text, made, said)
         await self._journal.append(Event(body, request.person, caller.session))
         return spoken

@@ -69,8 +69,9 @@ class Signing:
             raise Refused("signature", fact, "Sign again and touch the key")
         return Signed(found.person, found.name, fingerprint_of(parts.blob), found.key.public, parts)
 
-    async def require(self, request: Request, signed: Signed, signature: str, known: Iterable[Request]) -> None:
+    async def require(self, request: Request, signed: Signed, known: Iterable[Request]) -> None:
         """Refuse a signature that is not over the statement of this request."""
+        signature = signed.parts.armored
         text = statement_for(request, self._estate(), signed.person)
         if await self.over(signed.public, text.encode(), signature):
             return

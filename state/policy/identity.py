@@ -7,9 +7,14 @@ from state.estate.model import Estate
 from state.policy.people import same_human
 
 
+def named(account: KernelAccount) -> frozenset[str]:
+    """By which an estate may name an account: its number, and its name unless that reads as the number of another."""
+    return frozenset({str(account.uid)} if account.name.isdecimal() else {account.name, str(account.uid)})
+
+
 def person_of(estate: Estate, account: KernelAccount) -> str:
     """The person of the estate who has the account; empty when nobody has."""
-    names = {account.name, str(account.uid)}
+    names = named(account)
     return next((name for name, person in estate.people.items() if names & set(person.accounts)), "")
 
 
@@ -20,7 +25,7 @@ def identify(estate: Estate, account: KernelAccount, login: KernelAccount | None
     that was reached from the login of another one acts as neither.
     """
     person, by_login = person_of(estate, account), "" if login is None else person_of(estate, login)
-    if {account.name, str(account.uid)} & set(estate.policies.shared_accounts):
+    if named(account) & set(estate.policies.shared_accounts):
         if not by_login:
             doubt = f"the account {account.name} is shared, and the login does not say whose it is"
             return Identified("", (), doubt, shared=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
@@ -76,10 +77,13 @@ def whole(lines: Iterable[str]) -> str:
 
 def altered(text: str) -> Mapping[str, bytes]:
     """The same text as other programs leave it, with what they did to it."""
-    raw = text.encode()
+    raw, windows = text.encode(), text.replace("\n", "\r\n")
     return {
-        "with other line ends (CRLF)": raw.replace(b"\n", b"\r\n"),
+        "with other line ends (CRLF)": windows.encode(),
         "without its last line end": raw.rstrip(b"\n"),
         "with one line end more": raw + b"\n",
         "with blanks at its end": raw.rstrip(b"\n") + b" \n",
+        "with a byte order mark in front": text.encode("utf-8-sig"),
+        "with a byte order mark and other line ends (CRLF)": windows.encode("utf-8-sig"),
+        "rewritten in UTF-16": codecs.BOM_UTF16_LE + windows.encode("utf-16-le"),
     }

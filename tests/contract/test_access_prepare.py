@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.access.prepared_sql import MAJORS, prepare_sql
+from adapters.access.prepared_sql import MAJORS, prepare_sql, printed
 from console.cli.ending import run_to_code
 from console.cli.verbs import recovery
 from state.granting.model import Bundle
@@ -62,7 +62,7 @@ def test_it_is_printed_for_the_version_of_the_server(
     words = ["db", "prepare", "orders", "--estate", str(estate), "--json"]
     assert run_to_code(recovery, words) == 0
     asked = json.loads(capsys.readouterr().out)
-    assert asked["sql"] == prepare_sql(asked["major"], act="ops", read="recovery", longest=14_400)
+    assert asked["sql"] == printed(prepare_sql(asked["major"], act="ops", read="recovery", longest=14_400))
     assert run_to_code(recovery, [*words, "--major", "15"]) == 0
     assert "admin option" not in json.loads(capsys.readouterr().out)["sql"]
 
