@@ -16,6 +16,7 @@ from state.api.views.replication import CandidateRow, ClusterRow, NodeRow, Repli
 from state.api.views.runbooks import Param, RunbookRow, RunbooksView, RunRow, StepRow
 from state.api.views.traffic import BackendRow, DnsRow, ServerRow, TrafficView
 from state.health import Health
+from tests.screens.fake_access import access
 from tests.screens.fake_releases import releases
 
 HOSTILE = "x [/foo] [b]y[/b] \x1b[31mred\x1b[0m \u202etxt.exe \x9b2J\r\nnext [@click=app.quit]z[/]"
@@ -335,7 +336,7 @@ def incident() -> dict[str, Any]:
 
 def incident_at(mono: float, wall: float) -> dict[str, Any]:
     """The same at another instant."""
-    made = (header, overview, replication, runbooks, traffic, releases, journal)
+    made = (header, overview, replication, runbooks, traffic, releases, access, journal)
     return {build.__name__: build(mono, wall) for build in made}
 
 
@@ -363,7 +364,8 @@ def empty() -> dict[str, Any]:
     nothing: dict[str, Any] = {"services": {}, "alerts": {}, "probes": {}, "recover": {}, "clusters": {},
                "nodes": {}, "slots": {}, "order": (),
                "library": {}, "runs": {}, "steps": {}, "backends": {}, "servers": {}, "dns": {}, "entries": {},
-               "sources": {}, "alarms": (), "causes": (), "running": (), "rto": None,
+               "sources": {}, "grants": {}, "others": {}, "targets": {},
+               "alarms": (), "causes": (), "running": (), "rto": None,
                "risk": None, "advice": "", "summary": "nothing is watched", "health": Health.UNKNOWN}  # fmt: skip
     return {
         topic: replace(view, **{k: v for k, v in nothing.items() if hasattr(view, k)}) for topic, view in views.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from console.access_text import extend_plan, grant_plan, login_words, new_grant_id, sessions_counted
+from console.access_text import OVER, extend_plan, grant_plan, login_words, new_grant_id, sessions_counted
 from console.client.login_keys import command_of, keep_certificate, login_key
 from console.tui.actions.base import Action, ActionContext, Effect, FormValues, Navigation
 from state.api.messages import Accepted
@@ -112,7 +112,7 @@ class EndGrant(OwnGrant):
     key, title = "x", "end"
 
     def missing(self, ctx: ActionContext) -> str | None:
-        live = isinstance(ctx.row, GrantRow) and ctx.row.state is not GrantState.ENDED
+        live = isinstance(ctx.row, GrantRow) and ctx.row.state not in OVER
         return None if live else "select a grant that is not over"
 
     def perform(self, ctx: ActionContext, navigator: Navigation) -> None:
