@@ -20,6 +20,7 @@ from state.text import clean
 
 MOST = 64 * 1024
 OFFERED, TAKEN = "Offering public key: ", "Server accepts key: "
+REFUSED, ENOUGH = "Permission denied", "Too many authentication failures"
 NO_LINE = re.compile(r"debug1: ")
 
 
@@ -30,42 +31,44 @@ class Knocking:
         self._host, self._base = host, base
 
     async def doors(self, account: str, certificates: Mapping[str, str], *, deadline: float) -> Sequence[Door]:
-        """What sshd says to each certificate, by name."""
+        """What sshd says to each certificate, by name: over as few connections as it takes, since each that is refused
+        counts as an attack there (MaxStartups, PerSourcePenalties, fail2ban)."""
+        found: dict[str, Door] = {}
         with tempfile.TemporaryDirectory(prefix="recovery-knock-") as folder:
-            tried = []
-            for number, (name, line) in enumerate(certificates.items()):
-                path = Path(folder) / f"{number}-cert.pub"
-                path.write_text(f"{line}\n")
-                tried.append(self._one(account, name, path, deadline))
-            return await asyncio.gather(*tried)
+            paths = _written(Path(folder), certificates)
+            try:
+                async with asyncio.timeout(deadline):
+                    while left := {name: path for name, path in paths.items() if name not in found}:
+                        found |= judged(left, await self._said(account, [*left.values()]))
+            except TimeoutError:
+                late = f"ssh did not end within {deadline:g} s"
+                found = {name: found.get(name, Door(name, None, late)) for name in certificates}
+        return [found[name] for name in certificates]
 
-    async def _one(self, account: str, name: str, path: Path, deadline: float) -> Door:
+    async def _said(self, account: str, paths: Sequence[str]) -> str:
+        """What the client tells of one connection that offers them one after the other."""
         process = await asyncio.create_subprocess_exec(
-            *self._words(account, path), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            *self._words(account, paths), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE, start_new_session=True, preexec_fn=ends_with_this_process(),
             env={**{n: os.environ[n] for n in ("PATH", "HOME") if n in os.environ}, "LC_ALL": "C"},
         )  # fmt: skip
-        said = b""
         try:
-            async with asyncio.timeout(deadline):
-                _, said = await process.communicate()
-        except TimeoutError:
-            return Door(name, None, f"ssh did not end within {deadline:g} s")
+            _, said = await process.communicate()
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        return judged(name, str(path), said[:MOST].decode("utf-8", "replace"))
+        return said[:MOST].decode("utf-8", "replace")
 
-    def _words(self, account: str, path: Path) -> list[str]:
+    def _words(self, account: str, paths: Sequence[str]) -> list[str]:
         host = self._host
         known = [] if host.known_hosts is None else [
             f"UserKnownHostsFile={self._base / host.known_hosts}", f"GlobalKnownHostsFile={os.devnull}"
         ]  # fmt: skip
         said = [
             "BatchMode=yes", "PreferredAuthentications=publickey", "IdentitiesOnly=yes", "IdentityAgent=none",
-            "IdentityFile=none", f"CertificateFile={path}", "ControlPath=none", "ControlMaster=no",
+            "IdentityFile=none", *(f"CertificateFile={path}" for path in paths), "ControlPath=none", "ControlMaster=no",
             "UpdateHostKeys=no", f"ConnectTimeout={max(1, round(host.connect_timeout))}",
             f"StrictHostKeyChecking={'yes' if host.waive.host_key is None else 'no'}", *known,
             *([] if host.port is None else [f"Port={host.port}"]),
@@ -75,13 +78,29 @@ class Knocking:
         return ["ssh", "-v", "-F", config, *options, "-l", account, "--", host.address, "exit"]
 
 
-def judged(name: str, path: str, said: str) -> Door:
-    """What the client's log says about this very certificate."""
+def _written(folder: Path, certificates: Mapping[str, str]) -> Mapping[str, str]:
+    """A file for each, by name."""
+    paths = {name: folder / f"{number}-cert.pub" for number, name in enumerate(certificates)}
+    for name, path in paths.items():
+        path.write_text(f"{certificates[name]}\n")
+    return {name: str(path) for name, path in paths.items()}
+
+
+def judged(paths: Mapping[str, str], said: str) -> Mapping[str, Door]:
+    """What the client's log says about these very certificates. One that was not offered before the server had enough
+    is missing, to be offered over another connection."""
     lines = [line for line in said.splitlines() if line.strip()]
-    about = [line for line in lines if path in line]
-    if any(TAKEN in line for line in about):
-        return Door(name, True)
-    if any(OFFERED in line for line in about) and any("Permission denied" in line for line in lines[-3:]):
-        return Door(name, False)
+    ended = " ".join(lines[-3:])
+    offered = {name: any(OFFERED in line and path in line for line in lines) for name, path in paths.items()}
+    enough = ENOUGH in ended and any(offered.values())
     told = [line for line in lines if not NO_LINE.match(line)]
-    return Door(name, None, clean(told[-1] if told else "ssh said nothing", 200))
+    unknown = clean(told[-1] if told else "ssh said nothing", 200)
+    found = {}
+    for name, path in paths.items():
+        if any(TAKEN in line and path in line for line in lines):
+            found[name] = Door(name, True)
+        elif offered[name] and (enough or REFUSED in ended):
+            found[name] = Door(name, False)
+        elif not enough:
+            found[name] = Door(name, None, unknown)
+    return found

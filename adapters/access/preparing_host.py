@@ -19,7 +19,7 @@ from state.estate.model import Estate
 from state.host.regular import bounded
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("__init__", "acts", "ending", "leftovers", "main", "running", "seeing", "store")
+PARTS = ("__init__", "acts", "doorkeeper", "ending", "leftovers", "main", "running", "seeing", "store")
 SOURCES = (
     "state/__init__.py", "state/host/__init__.py", "state/host/regular.py", "adapters/__init__.py",
     "adapters/access/__init__.py", *(f"adapters/access/on_host/{name}.py" for name in PARTS),
@@ -36,6 +36,11 @@ SCRIPT = """\
 # {prefix}* and about no other one, and has it look each minute for what should be over.
 set -eu
 umask 022
+others=$(getent passwd | awk -F: '$1 ~ /^{prefix}/ && ($3 < {lowest} || $3 > {highest}) {{ print $1 }}')
+if test -n "$others"; then
+  echo "no grant made these accounts, and this would lock them out: $others. Rename them first" >&2
+  exit 1
+fi
 mkdir -p /usr/local/libexec /etc/ssh/sshd_config.d
 base64 -d > {program}.new <<'END-OF-PROGRAM'
 {code}
@@ -50,10 +55,12 @@ cat > {authority} <<'END-OF-KEY'
 END-OF-KEY
 test -s {revoked} || ssh-keygen -q -k -f {revoked} -s {authority} /dev/null
 chmod 0644 {revoked} {authority} /etc/recovery-access.json
+rm -f {folder}/recovery-access.conf
 cat > {snippet} <<'END-OF-SSHD'
 {sshd}
 END-OF-SSHD
-if ! grep -Eqi '^[[:space:]]*Include[[:space:]]+{folder}' {config}; then
+if ! grep -Eqi '^[[:space:]]*Include[[:space:]]+{folder}/([*]|00-recovery)' {config}; then
+  cp -p {config} {config}.new
   printf '%s\\n' 'Include {snippet}' | cat - {config} > {config}.new
   mv {config}.new {config}
 fi
@@ -68,7 +75,8 @@ elif test -d /etc/cron.d; then
   printf '* * * * * root {program} sweep >/dev/null\\n' > /etc/cron.d/recovery-access
 fi
 "$(command -v sshd || echo /usr/sbin/sshd)" -t -f {config}
-if test -d /run/systemd/system; then systemctl reload ssh 2>/dev/null || systemctl reload sshd
+if test -d /run/systemd/system; then
+  systemctl try-reload-or-restart ssh 2>/dev/null || systemctl try-reload-or-restart sshd
 else test ! -s {pid} || kill -HUP "$(cat {pid})"; fi
 {program} where
 """
@@ -79,9 +87,15 @@ Match User {prefix}*
     RevokedKeys {revoked}
     AuthorizedPrincipalsCommand {program} principals %u
     AuthorizedPrincipalsCommandUser nobody
+    AuthorizedPrincipalsFile none
     AuthorizedKeysFile none
+    AuthorizedKeysCommand none
+    PubkeyAuthentication yes
     PasswordAuthentication no
     KbdInteractiveAuthentication no
+    GSSAPIAuthentication no
+    HostbasedAuthentication no
+    PermitUserRC no
     ForceCommand {program} session
     PermitTunnel no
     X11Forwarding no
@@ -111,7 +125,8 @@ class PreparingHost:
         places = {
             "program": PROGRAM, "authority": AUTHORITY, "revoked": REVOKED, "prefix": PREFIX, "estate": self._estate,
             "host": self.name, "config": self._entry.sshd, "folder": "/etc/ssh/sshd_config.d", "public": public,
-            "snippet": "/etc/ssh/sshd_config.d/recovery-access.conf", "pid": "/run/sshd.pid",
+            "snippet": "/etc/ssh/sshd_config.d/00-recovery-access.conf", "pid": "/run/sshd.pid",
+            "lowest": self._entry.uids[0], "highest": self._entry.uids[1],
         }  # fmt: skip
         code = "\n".join(textwrap.wrap(base64.b64encode(host_program()).decode(), 120))
         settings = json.dumps(host_settings(self._entry), indent=1)

@@ -25,6 +25,8 @@ FIELDS: Mapping[str, int] = {
 SUFFIX = "-cert-v01@openssh.com"
 MOST = 12_000
 """Characters of a line; a key of 16,384 bits has less."""
+OLD = "ssh-rsa"
+"""The kind of a signature with SHA-1; an RSA key makes others too."""
 SKEW = 60.0
 """Seconds before the target's own time from which a certificate is good: a clock a little behind lets it in."""
 
@@ -36,7 +38,8 @@ class NoKey(ValueError):
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """What a certificate says. `key` is the public key that it is for, as a line without comment; `after` and `before`
-    in epoch seconds; `options` are the critical ones; `authority` is the key that signed, as a line."""
+    in epoch seconds; `options` are the critical ones; `authority` is the key that signed, as a line, and
+    `signed_by` the kind of its signature."""
 
     key: str
     serial: int
@@ -48,6 +51,7 @@ class Certificate:
     extensions: Sequence[str]
     authority: str
     of_user: bool
+    signed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +112,11 @@ def parse_certificate(line: str) -> Certificate:
     extensions, rest = _string(rest)
     _, rest = _string(rest)
     authority, rest = _string(rest)
-    _, rest = _string(rest)
+    signature, rest = _string(rest)
     if rest:
         raise NoKey("something follows its signature")
     signer, _ = _string(authority)
+    kind_of_signature, _ = _string(signature)
     try:
         return Certificate(
             key=f"{plain} {base64.b64encode(b''.join(parts)).decode()}",
@@ -124,6 +129,7 @@ def parse_certificate(line: str) -> Certificate:
             extensions=[name for name, _ in _pairs(extensions)],
             authority=f"{signer.decode('ascii')} {base64.b64encode(authority).decode()}",
             of_user=of == 1,
+            signed_by=kind_of_signature.decode("ascii"),
         )
     except UnicodeDecodeError:
         raise NoKey("its texts are no UTF-8") from None
@@ -140,6 +146,8 @@ def amiss(found: Certificate, wanted: WantedCertificate) -> str:
         return f"not yet valid: {told}"
     if found.before <= wanted.now:
         return f"it is over since {utc(found.before)}; the host's clock says {utc(wanted.now)}"
+    if found.signed_by == OLD:
+        return f"it is signed with {OLD} (SHA-1), which sshd has not taken since 8.2: let it sign with rsa-sha2-256"
     same = (
         ("principals", list(found.principals), [wanted.principal]),
         ("key", found.key, wanted.key),

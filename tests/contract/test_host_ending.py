@@ -48,7 +48,9 @@ async def test_a_host_is_prepared_again_under_a_grant_that_lives(site: HostSite,
         revoked = site.inside("sha256sum", "/etc/ssh/recovery_revoked")
         site.inside("sh", "/etc/prepare.sh")
         assert site.inside("sha256sum", "/etc/ssh/recovery_revoked") == revoked, "what is revoked stays revoked"
-        assert site.inside("grep", "-c", "Match User bg_", "/etc/ssh/sshd_config.d/recovery-access.conf").strip() == "1"
+        assert (
+            site.inside("grep", "-c", "Match User bg_", "/etc/ssh/sshd_config.d/00-recovery-access.conf").strip() == "1"
+        )
         for _ in range(50):  # sshd reads its settings anew
             if held.login().returncode == 0:
                 break

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, cast
 
 from adapters.access.on_host import leftovers
+from adapters.access.on_host.doorkeeper import unable
 from adapters.access.on_host.ending import close
-from adapters.access.on_host.seeing import NAME, RAISED, unable
+from adapters.access.on_host.seeing import NAME, RAISED
 from adapters.access.on_host.store import (
     HOME,
     LOG,
@@ -101,6 +102,8 @@ def open_(words: Sequence[str]) -> dict[str, Any]:
         mark = mark_of(int(uid))
         if mark["state"] != "armed" or time.time() >= float(mark["ends"]):
             raise HostRefusal(f"{mark['grant']} is {mark['state']}: it is opened once")
+        if why := unable(role=str(mark["role"])):  # a part of its settings may hold for its groups only
+            raise HostRefusal(why)
         mark.update(
             secret=secret, state="open", window=time.time() + float(window), keys=[key], certificate=certificate,
             serials=[int(each) for each in serials.split(",")], controls=controls,

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.access.on_host import running
-from adapters.access.on_host.store import MOST, RUN, VERSION, HostRefusal, Mark, account, find, marks, run, settings
+from adapters.access.on_host.doorkeeper import unable
+from adapters.access.on_host.store import MOST, RUN, VERSION, Mark, account, find, marks
 from state.host.regular import bounded
 
 NAME = re.compile(r"bg_[a-z0-9_]{1,29}")
@@ -121,32 +122,6 @@ def _logins(ours: dict[int, Mark]) -> list[dict[str, Any]]:
 
 def _other(name: str, uid: int, why: str, *, shut: bool) -> dict[str, Any]:
     return {"uid": uid, "name": name, "why": why, "root": uid == 0, "shut": shut}
-
-
-def unable(*, whole: bool = True) -> str:
-    """What is missing here to end a grant, empty when nothing is. `whole`: also what sshd says of its settings."""
-    if os.geteuid() != 0:
-        return "recovery-access does not run as root"
-    try:
-        told = settings()
-        if not whole:
-            return "" if os.access(told["revoked"], os.R_OK) else f"{told['revoked']} is not there"
-        probe = f"user={told['prefix']}x,host=localhost,addr=127.0.0.1"
-        lines = run(["sshd", "-T", "-f", told["sshd"], "-C", probe]).splitlines()
-        found = {name: value for name, _, value in (line.partition(" ") for line in lines)}
-    except (HostRefusal, KeyError) as error:
-        return f"the settings of sshd are not known: {error}"
-    wanted = {
-        "trustedusercakeys": told["authority"],
-        "revokedkeys": told["revoked"],
-        "authorizedprincipalscommand": f"{told['program']} principals %u",
-        "authorizedkeysfile": "none",
-        "passwordauthentication": "no",
-    }
-    wrong = [name for name, value in wanted.items() if found.get(name) != value]
-    if not os.access(told["revoked"], os.R_OK):
-        wrong.append(f"{told['revoked']} is not there")
-    return f"sshd for {told['prefix']}*: {', '.join(wrong)} not as prepared" if wrong else ""
 
 
 def where() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import json
 import os
 import pwd
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from adapters.access.on_host.running import everything
 from state.host.regular import bounded
 
 VERSION = 1
@@ -172,13 +174,22 @@ def next_uid(lowest: int, highest: int) -> int:
         raise HostRefusal(f"{HOME / 'last-uid'} cannot be read: no uid may be given twice") from error
     known = [int(each["uid"]) for folder in ("grants", "over") for each in marks(folder)]
     uid = max([last, lowest - 1, *known]) + 1
-    taken = {each.pw_uid for each in pwd.getpwall()}
-    while uid in taken:
+    while _taken(uid):
         uid += 1
     if uid > highest:
         raise HostRefusal(f"all uids up to {highest} were used; name others in {SETTINGS}")
     write(HOME / "last-uid", str(uid).encode())
     return uid
+
+
+def _taken(uid: int) -> bool:
+    """Whether an account or a group has it, also in a directory that lists nobody, or something runs under it: a
+    container has uids that no account has."""
+    try:
+        grp.getgrgid(uid)
+    except KeyError:
+        return account(uid) is not None or any(uid in each.uids for each in everything())
+    return True
 
 
 def revoke() -> None:
