@@ -25,13 +25,14 @@ class PgBouncer:
     password: Secret | None
 
     async def seen(self, *, deadline: float) -> PoolerSeen:
-        """Its entries, clients and server connections. Raises ReadFailure."""
+        """Its entries, clients, server connections and settings. Raises ReadFailure."""
         secret = "" if self.password is None else self.password.reveal()
         try:
             async with pooler_console(self.host, self.port, self.user, secret, deadline=deadline) as console:
                 entries = await console.show("DATABASES")
                 clients = await console.show("CLIENTS")
                 servers = await console.show("SERVERS")
+                settings = await console.show("CONFIG")
         except ReadFailure as error:
             raise ReadFailure(error.trouble, f"pooler {self.name}: {error.message}") from error
         try:
@@ -40,6 +41,7 @@ class PgBouncer:
                 paused=tuple(_text(each["name"]) for each in entries if each["paused"] == "1"),
                 clients=_counted(clients),
                 servers=_counted(servers),
+                shares=any(each["key"] == "so_reuseport" and each["value"] not in ("0", "no") for each in settings),
             )
         except (KeyError, ValueError) as error:
             told = f"pooler {self.name}: its answer is not as expected ({type(error).__name__})"

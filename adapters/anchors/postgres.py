@@ -28,9 +28,11 @@ SELECT pg_has_role(current_user, relowner, 'MEMBER')
        OR has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE')
        OR has_table_privilege(oid, 'TRUNCATE') OR has_table_privilege(oid, 'TRIGGER') AS may_change,
        has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'SELECT') AS may_add,
-       relkind IN ('r', 'p') AS is_table
+       relkind IN ('r', 'p') AS is_table, relpersistence = 'p' AS is_logged
 FROM pg_class WHERE oid = to_regclass($1)
 """
+DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+"""An answer to a commit is worth nothing where the account's settings let it come before the row is written."""
 TABLE = r"^[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?$"
 
 
@@ -92,7 +94,12 @@ class AnchorTable:
         told = json.loads(line)
         await self._require_outside(deadline)
         insert = f"INSERT INTO {self._table} (journal, seq, line) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"  # noqa: S608 a name of letters, digits and _
-        await self._ask(insert, (told["journal"], told["seq"], line), deadline)
+        row = (told["journal"], told["seq"], line)
+        await self._ask(insert, row, deadline)
+        find = f"SELECT 1 FROM {self._table} WHERE journal = $1 AND seq = $2 AND line = $3"  # noqa: S608 the same
+        if not await self._ask(find, row, deadline):
+            fact = "the row is not there afterwards: a rule, a trigger or a policy of the table keeps it out"
+            raise ReadFailure(Trouble.ERROR, f"{self._name}: {fact}")
 
     async def _require_outside(self, deadline: float) -> None:
         row = await self._ask(RIGHTS, (self._plain_name,), deadline)
@@ -100,6 +107,9 @@ class AnchorTable:
             raise ReadFailure(Trouble.EMPTY, f"{self._name}: there is no table {self._plain_name}")
         if not row[0]["is_table"]:
             raise ReadFailure(Trouble.ERROR, f"{self._name}: {self._plain_name} is no table")
+        if not row[0]["is_logged"]:
+            fact = "is an unlogged table, which is empty after a crash of its server"
+            raise ReadFailure(Trouble.DENIED, f"{self._name}: {self._plain_name} {fact}")
         if row[0]["may_change"]:
             fact = "this account owns the table, or may change what is in it"
             raise ReadFailure(Trouble.DENIED, f"{self._name}: {fact}: it keeps nothing from the engine's host")
@@ -116,6 +126,7 @@ class AnchorTable:
             async with asyncio.timeout(deadline):
                 connection = await self._node.session(None, deadline=deadline, read_only=False)
                 try:
+                    await connection.execute(DURABLE, timeout=deadline)
                     found: list[asyncpg.Record] = await connection.fetch(query, *values, timeout=deadline)
                     return found
                 finally:

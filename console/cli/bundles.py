@@ -25,7 +25,19 @@ ROOT = Path(__file__).parents[2]
 VERIFIER = ("state/__init__.py", "state/units.py", "state/host/__init__.py", "state/host/regular.py")
 """What the verifier needs besides `state/proof`."""
 LARGEST_SOURCE = 1 << 20
-MAIN = b"import sys\n\nfrom state.proof.__main__ import main\n\nsys.exit(main())\n"
+MAIN = b"""\
+import sys
+
+if sys.version_info < (3, 11):
+    told = "this verifier needs Python 3.11 or newer, and this is %d.%d: nothing is shown\\n"
+    sys.stderr.write(told % tuple(sys.version_info[:2]))
+    sys.exit(3)
+
+from state.proof.__main__ import main
+
+sys.exit(main())
+"""
+"""Read by any Python: an older one must not end as if something were wrong with what it is given."""
 
 
 def bundle_proof(path: Path, outside: Elsewhere, *, as_json: bool) -> int:

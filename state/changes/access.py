@@ -161,6 +161,8 @@ class GiveAccess(AccessChange):
             for name, pooler in seen.poolers.items():
                 if pooler.paused:
                     yield f"pooler {name}: {', '.join(pooler.paused)} is paused, everybody waits there: resume"
+                if pooler.shares:
+                    yield f"pooler {name}: one of several processes answers (so_reuseport), the others are not seen"
         yield f"{self.args.person} {MEANS[self.args.bundle]}"
         if self.args.bundle is Bundle.SUPERUSER:
             yield "what it leaves is compared afterwards; not seen by that: " + "; ".join(NOT_SEEN)

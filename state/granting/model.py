@@ -113,12 +113,14 @@ class Door:
 class PoolerSeen:
     """What a pooler in front of a cluster tells. `forced`: the entries that log in as another user than their client,
     and as whom; `paused` are entries where everybody waits. `clients` and `servers`: how many clients it has, and how
-    many sessions it keeps at servers, by user."""
+    many sessions it keeps at servers, by user. `shares`: it shares its port with others, and any of them may have
+    answered."""
 
     forced: Mapping[str, str]
     paused: Sequence[str]
     clients: Mapping[str, int]
     servers: Mapping[str, int]
+    shares: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,8 @@ class GrantEnd:
             if seen.role(self._oid) is not None:
                 return self._not(EndObstacle.ROLE, f"role {self._role} is there")
         assert isinstance(first, AccessSeen), "it was looked at above"
-        nodes = [*sorted(first.reapers), *(f"pooler {name}" for name in sorted(first.poolers))]
+        poolers = sorted(name for name, each in first.poolers.items() if not each.shares)
+        nodes = [*sorted(first.reapers), *(f"pooler {name}" for name in poolers)]
         refused = tuple(each.name for each in first.doors.get(self._oid, ()) if each.accepted is False)
         return EndProof(first.clock, nodes, tuple(self.residue), was_gone, first.logged, refused)
 

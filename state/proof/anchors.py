@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
@@ -17,7 +17,8 @@ from state.proof.encoding import canonical
 from state.proof.sshsig import fingerprint, wrong
 from state.units import counted, utc_date
 
-MARK = b'{"anchor":1,'
+QUOTES = (b'"', b'\\"', b'\\\\\\"', b'""')
+"""How its quotes are written: plain, in a string of JSON, in one that is in another one, in CSV."""
 PLACED = re.compile(rb"@([\w.-]{1,80}) ")
 """In front of an anchor where lines of several places are in one file: from which one it is."""
 NAMESPACE = "anchor.recovery"
@@ -75,16 +76,37 @@ class AnchorsRead:
     def take(self, lines: Iterable[bytes], name: str) -> None:
         """The anchors in the lines of one place."""
         for number, line in enumerate(lines, 1):
-            at = line.find(MARK)
-            if at < 0:
-                continue
-            placed = PLACED.fullmatch(line[:at])
-            source = f"{name}/{placed[1].decode()}" if placed else name
-            found = anchor_of(line[at:], f"{source}, line {number}", source)
-            if found is None:
-                self.unreadable += 1
-            else:
-                self.anchors.append(found)
+            for at, text in _within(line):
+                placed = PLACED.fullmatch(line[:at])
+                source = f"{name}/{placed[1].decode()}" if placed else name
+                found = anchor_of(text, f"{source}, line {number}", source)
+                if found is None:
+                    self.unreadable += 1
+                else:
+                    self.anchors.append(found)
+
+
+def _within(line: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where anchors may begin in a line, each with the text from there on: behind what a full disk left of another one
+    too, and in what another program made of the line."""
+    for depth, quote in enumerate(QUOTES):
+        mark = b"{%banchor%b:1," % (quote, quote)
+        at = line.find(mark)
+        while at >= 0:
+            text = line[at : at + LONGEST * 2]
+            yield at, text.replace(b'""', b'"') if quote == b'""' else _unwrapped(text, depth)
+            at = line.find(mark, at + 1)
+
+
+def _unwrapped(text: bytes, depth: int) -> bytes:
+    """What a string of JSON says from here to its end, so many times."""
+    said = text.decode("ascii", "replace")
+    try:
+        for _ in range(depth):
+            said = json.JSONDecoder().raw_decode(f'"{said}')[0]
+    except ValueError:
+        return b""
+    return said.encode("ascii", "replace")
 
 
 def placed_lines(name: str, lines: bytes) -> bytes:

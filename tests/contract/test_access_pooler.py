@@ -22,6 +22,7 @@ from tests.contract.access_pair import ACTING, MAJORS, OPENED, READING, Granted,
 from tests.contract.components import Pair
 from tests.contract.test_access_ending import closed
 from tests.support.pgbouncer import LOOKUP, RunningPooler, running_pooler
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module", params=sorted(MAJORS))
@@ -133,6 +134,25 @@ async def test_access_trap_28_a_cached_login_error_is_no_proof_and_an_unread_poo
         async with behind(pair, pooler.adapter) as target:
             again = Granted(pair, target, grant.armed, grant.role, grant.secret)
             assert isinstance(await again.end(), EndProof)
+
+
+async def test_of_processes_that_share_a_port_one_answers_and_the_proof_does_not_name_them(pair: Pair) -> None:
+    port = free_port()
+    with running_pooler(pair, shared=port) as pooler, running_pooler(pair, shared=port):
+        async with behind(pair, pooler.adapter) as target:
+            grant = await granted(pair, target, "p29")
+            sessions = [await through(pooler, grant) for _ in range(4)]
+            seen = (await target.seen([], deadline=4)).poolers["front"]
+            assert seen.shares
+            proof = await grant.end()
+            assert isinstance(proof, EndProof)
+            assert "pooler front" not in proof.nodes
+            for session in sessions:
+                with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+                    await session.fetchval("select 1", timeout=5)
+    with running_pooler(pair) as pooler:
+        async with behind(pair, pooler.adapter) as target:
+            assert not (await target.seen([], deadline=4)).poolers["front"].shares
 
 
 @pytest.mark.parametrize("auth", ["scram-sha-256", "md5"])

@@ -123,6 +123,52 @@ async def test_a_table_that_the_engine_could_change_is_no_place_outside(short: P
         server.psql(server.primary, "drop role audit_owner; drop role recovery_anchors")
 
 
+OUT = {
+    "a rule": "create rule away as on insert to public.recovery_anchors do instead nothing",
+    "a trigger": "create function away() returns trigger language plpgsql as 'begin return null; end'; "
+    "create trigger away before insert on public.recovery_anchors for each row execute function away()",
+    "a policy": "alter table public.recovery_anchors enable row level security; "
+    "create policy adds on public.recovery_anchors for insert with check (true)",
+    "no log": "alter table public.recovery_anchors set unlogged",
+}
+
+
+@pytest.mark.parametrize("how", list(OUT))
+async def test_a_row_that_the_table_does_not_keep_is_no_anchor(how: str, short: Path, server: Pair) -> None:
+    server.psql(server.primary, TABLE.format(password=PASSWORD))
+    try:
+        (short / "password").write_text(PASSWORD)
+        (short / "password").chmod(0o600)
+        about = {"user": "recovery_anchors", "password": {"file": "password"}, "tls": "plain"}
+        place = built("postgres", AdapterContext(short, Polling()), address=f"127.0.0.1:{server.primary}", **about)
+        server.psql(server.primary, OUT[how])
+        with pytest.raises(ReadFailure, match="unlogged table" if how == "no log" else "is not there afterwards"):
+            await place.keep(ANCHORS[0].line, deadline=30)
+    finally:
+        server.psql(server.primary, "drop owned by audit_owner cascade; drop owned by recovery_anchors cascade")
+        server.psql(server.primary, "drop role audit_owner; drop role recovery_anchors")
+        server.psql(server.primary, "drop function if exists away()")
+
+
+async def test_an_anchor_is_written_before_it_is_confirmed_whatever_the_accounts_settings(
+    short: Path, server: Pair
+) -> None:
+    server.psql(server.primary, TABLE.format(password=PASSWORD))
+    try:
+        (short / "password").write_text(PASSWORD)
+        (short / "password").chmod(0o600)
+        about = {"user": "recovery_anchors", "password": {"file": "password"}, "tls": "plain"}
+        place = built("postgres", AdapterContext(short, Polling()), address=f"127.0.0.1:{server.primary}", **about)
+        server.psql(server.primary, "alter role recovery_anchors set synchronous_commit = off")
+        server.psql(server.primary, "alter table public.recovery_anchors add how text default "
+                    "current_setting('synchronous_commit')")  # fmt: skip
+        await place.keep(ANCHORS[0].line, deadline=30)
+        server.psql(server.primary, "do $$ begin assert (select how from public.recovery_anchors) = 'on'; end $$")
+    finally:
+        server.psql(server.primary, "drop owned by audit_owner cascade; drop owned by recovery_anchors cascade")
+        server.psql(server.primary, "drop role audit_owner; drop role recovery_anchors")
+
+
 def test_plain_text_to_another_machine_needs_its_reason() -> None:
     about = {"kind": "postgres", "address": "10.0.0.1:5432", "user": "recovery"}
     with pytest.raises(ValueError, match="waive"):

@@ -45,10 +45,11 @@ class RunningPooler:
 
 @contextmanager
 def running_pooler(
-    pair: Pair, mode: str = "session", entry: str = "", auth: str = "scram-sha-256"
+    pair: Pair, mode: str = "session", entry: str = "", auth: str = "scram-sha-256", shared: int = 0
 ) -> Iterator[RunningPooler]:
-    """In front of the primary; `entry` is more of its entry of the database."""
-    folder, port = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp")), free_port()
+    """In front of the primary; `entry` is more of its entry of the database; `shared`: the port that it shares with
+    other processes of it."""
+    folder, port = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp")), shared or free_port()
     server = f"host=127.0.0.1 port={pair.primary}"
     secrets = {"boss": ADMIN_SECRET, "pgbouncer": LOOKUP_SECRET}
     users = "".join(f'"{name}" "{secret if name == "pgbouncer" or auth == "md5" else verifier(secret)}"\n'
@@ -59,7 +60,7 @@ def running_pooler(
         f"unix_socket_dir =\nauth_type = {auth}\nauth_file = {folder}/users.txt\nauth_user = pgbouncer\n"
         "auth_query = select usename, passwd from public.lookup($1)\nadmin_users = boss\n"
         f"pool_mode = {mode}\nserver_login_retry = 15\nignore_startup_parameters = extra_float_digits\n"
-        f"logfile = {folder}/log\npidfile =\n"
+        f"logfile = {folder}/log\npidfile =\nso_reuseport = {int(bool(shared))}\n"
     )
     argv = [PROGRAM, str(folder / "pgbouncer.ini")]
     if os.geteuid() == 0:

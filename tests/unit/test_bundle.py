@@ -190,6 +190,14 @@ def test_an_anchor_of_another_place_finds_a_bundle_of_a_replaced_journal(tmp_pat
     assert "none is of this journal" in found.problem
 
 
+def test_an_older_python_says_so_and_not_that_something_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "verify.pyz").write_bytes(verifier())
+    older = "import runpy, sys; sys.version_info = (3, 9, 18); runpy.run_path('verify.pyz', run_name='__main__')"
+    done = told([sys.executable, "-I", "-S", "-c", older], tmp_path)
+    assert done.returncode == 3
+    assert done.stderr == "this verifier needs Python 3.11 or newer, and this is 3.9: nothing is shown\n"
+
+
 def test_the_bundle_is_checked_by_its_own_verifier_with_nothing_but_python(tmp_path: Path) -> None:
     made = with_run()
     path = at(tmp_path / "r7.tar", {**bundle(made, anchors=lines_of(made)), "verify.pyz": verifier()})
