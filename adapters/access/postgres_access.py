@@ -16,6 +16,7 @@ from adapters.access.pictures import taken
 from adapters.access.prepared_sql import VERSION
 from adapters.access.reapers import Reapers
 from adapters.access.rehearsal import against_password
+from adapters.access.whose_functions import require_prepared
 from adapters.databases.postgres import Access, PostgresNode
 from adapters.databases.postgres_cluster import PostgresCluster
 from state.api.views.access import GrantCredential
@@ -80,7 +81,7 @@ class PostgresAccess:
 
     async def _facts(self, node: PostgresNode, oids: Collection[int], deadline: float) -> Any:
         try:
-            async with _reading(node, self._acting, deadline) as session:
+            async with _asking(node, self._acting, deadline) as session:
                 row = await session.fetchrow(SEEN, list(oids))
                 return node_facts(dict(row or {}), VERSION)
         except ReadFailure as error:
@@ -151,8 +152,7 @@ class PostgresAccess:
         if await self._stands(node, deadline) is not False:
             return ""
         try:
-            async with self._cluster.acting(node.node, deadline) as session:
-                await session.execute("set synchronous_commit = local")
+            async with self._acting_at(node, deadline) as session:
                 return clean(str(await session.fetchval("select recovery_access.block($1)", oid)), 200)
         except (EffectRefused, EffectUnknown) as error:
             return error.message
@@ -168,7 +168,7 @@ class PostgresAccess:
 
     async def _end_at(self, node: PostgresNode, oid: int, starting: Sequence[int], sure: bool, deadline: float) -> str:
         try:
-            async with self._cluster.acting(node.node, deadline) as session:
+            async with self._acting_at(node, deadline) as session:
                 await session.fetchval("select recovery_access.terminate($1, $2, $3)", oid, list(starting), sure)
         except (EffectRefused, EffectUnknown) as error:
             return error.message
@@ -177,7 +177,7 @@ class PostgresAccess:
     async def residue(self, oid: int, role: str, *, deadline: float) -> Sequence[Residue]:
         """What it has left: the cluster's own list of what depends on the role, and each database by itself."""
         primary = await self._primary(deadline)
-        async with _reading(primary, self._acting, deadline) as session:
+        async with _asking(primary, self._acting, deadline) as session:
             rows = list(await session.fetch(LEFT, oid, role))
             touched = [(row["name"], row["open"]) for row in await session.fetch(TOUCHED, oid)]
         found = {(row["kind"], row["database"], row["thing"]) for row in rows}
@@ -189,7 +189,7 @@ class PostgresAccess:
             if not is_open:
                 left.append(Residue(ResidueKind.CLOSED_DATABASE, name, "refuses connections"))
                 continue
-            async with _reading(primary, replace(self._acting, database=name), deadline) as session:
+            async with _asking(primary, replace(self._acting, database=name), deadline) as session:
                 inside = await session.fetch(LEFT, oid, role)
             left = [each for each in left if each.database != name]
             left += [
@@ -218,7 +218,7 @@ class PostgresAccess:
         @asynccontextmanager
         async def reading(database: str) -> AsyncIterator[Session]:
             access = replace(self._acting, database=database or self._acting.database)
-            async with _reading(primary, access, deadline) as session:
+            async with _asking(primary, access, deadline) as session:
                 yield session
 
         return await taken(reading, oids)
@@ -255,7 +255,17 @@ class PostgresAccess:
             primary = await self._primary(min(deadline, CONNECT))
         except ReadFailure as error:
             raise EffectRefused(error.message, "unreachable") from error
-        async with self._cluster.acting(primary.node, deadline, database=database) as session:
+        async with self._acting_at(primary, deadline, database) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _acting_at(self, node: PostgresNode, deadline: float, database: str = "") -> AsyncIterator[Session]:
+        """A session that may call the functions of one node. Raises EffectRefused and EffectUnknown."""
+        async with self._cluster.acting(node.node, deadline, database=database) as session:
+            try:
+                await require_prepared(session, f"{node.node} ({database or self._acting.database})")
+            except ReadFailure as error:
+                raise EffectRefused(error.message, "not-prepared") from error
             await session.execute("set synchronous_commit = local")
             yield session
 
@@ -265,6 +275,14 @@ async def _pooled(pooler: PgBouncer, deadline: float) -> PoolerSeen | ReadFailur
         return await pooler.seen(deadline=deadline)
     except ReadFailure as error:
         return error
+
+
+@asynccontextmanager
+async def _asking(node: PostgresNode, access: Access, deadline: float) -> AsyncIterator[Session]:
+    """A session that reads, where the functions are those of an administrator. Raises ReadFailure."""
+    async with _reading(node, access, deadline) as session:
+        await require_prepared(session, f"{node.node} ({access.database})")
+        yield session
 
 
 @asynccontextmanager

@@ -7,7 +7,11 @@ written by nobody but its creator. A role that does not have it is none of ours 
 
 from __future__ import annotations
 
-HEAD = "language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '3s'"
+HEAD = (
+    "language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '3s' "
+    "set datestyle = 'ISO' set timezone = 'UTC'"
+)
+"""Times are written into statements: in another style they could be read as those of another zone."""
 
 FUNCTIONS = """
 create or replace function recovery_access.version() returns int language sql immutable as $f$ select @VERSION@ $f$;
@@ -28,13 +32,31 @@ begin
     'recovery grant ' || (recovery_access.mark(role_oid) || more)::text);
 end $f$;
 
+create or replace function recovery_access.too_strong(given text) returns text
+  language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
+  select string_agg(case when r.rolname = given then r.rolname else given || ' in ' || r.rolname end, ', ' order by 1)
+  from pg_roles as r where pg_has_role((select g.oid from pg_roles as g where g.rolname = given), r.oid, 'member')
+    and (r.rolsuper or r.rolcreaterole or r.rolreplication or r.rolname = session_user
+      or r.rolname in ('recovery_owner', 'recovery_super', 'pg_signal_backend', 'pg_execute_server_program',
+        'pg_write_server_files', 'pg_maintain'))
+$f$;
+
+create or replace function recovery_access.prepared(role_oid oid) returns table (gid text, database text)
+  language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
+  select p.gid, p.database::text from pg_prepared_xacts as p join pg_roles as r on r.rolname = p.owner
+    cross join (select recovery_access.mark(role_oid) as m) as t
+  where r.oid = role_oid or (t.m is not null and pg_has_role(role_oid, r.oid, 'member')
+    and p.prepared between to_timestamp((t.m ->> 'made')::float8)
+      and coalesce(to_timestamp((t.m ->> 'closed')::float8), clock_timestamp()) + interval '10 seconds')
+$f$;
+
 create or replace function recovery_access.arm(
     grant_id text, effect text, role_name text, bundle text, person text, ticket text, seconds int)
   returns table (role_oid oid, ends_at float8) @HEAD@ as $f$
 declare
   given text := case bundle @CASES@ end;
   until timestamptz := clock_timestamp() + make_interval(secs => seconds);
-  how text := '';
+  how text := ''; against text;
 begin
   lock table recovery_access.turn in exclusive mode;
   if given is null then raise 'no bundle % here', bundle using errcode = 'invalid_parameter_value'; end if;
@@ -44,8 +66,10 @@ begin
   if role_name !~ '^bg_[a-z0-9_]{1,60}$' then
     raise 'not the name of a grant: %', role_name using errcode = 'invalid_name';
   end if;
-  if bundle <> 'superuser' and (select rolsuper from pg_roles where rolname = given) then
-    raise 'bundle % gives superuser rights', bundle using errcode = 'insufficient_privilege';
+  against := recovery_access.too_strong(given);
+  if bundle <> 'superuser' and against is not null then
+    raise 'bundle % would give %: its holder could end what ends it', bundle, against
+      using errcode = 'insufficient_privilege';
   end if;
   if pg_is_in_recovery() then raise 'this server is a standby' using errcode = 'read_only_sql_transaction'; end if;
   execute format('create role %I nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls '
@@ -55,7 +79,8 @@ begin
   end if;
   execute format('comment on role %I is %L', role_name, 'recovery grant ' || jsonb_build_object('grant', grant_id,
     'effect', effect, 'bundle', bundle, 'person', person, 'ticket', ticket,
-    'made', extract(epoch from clock_timestamp()), 'ends', extract(epoch from until), 'state', 'armed')::text);
+    'made', extract(epoch from clock_timestamp()), 'ends', extract(epoch from until), 'state', 'armed',
+    'xid', pg_current_xact_id()::text)::text);
   if bundle = 'superuser' then
     perform recovery_access.raise_up((select r.oid from pg_roles as r where r.rolname = role_name));
   else
@@ -149,7 +174,7 @@ begin
       execute format('alter role %I nologin connection limit 0 valid until ''-infinity''', name);
     exception when others then  -- the grantee has changed its own role and holds that row
       against := sqlerrm || coalesce(': prepared transaction ' || (
-        select string_agg(quote_literal(p.gid), ', ') from pg_prepared_xacts as p where p.owner = name), '');
+        select string_agg(quote_literal(p.gid), ', ') from recovery_access.prepared(role_oid) as p), '');
     end;
   end if;
   foreach each in array passed loop
@@ -231,10 +256,10 @@ end $f$;
 
 create or replace function recovery_access.end_session(session_pid int) returns boolean
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
-begin
-  if exists (select from pg_stat_activity as a join pg_roles as r on r.oid = a.usesysid where a.pid = session_pid
-      and (r.rolsuper or r.rolname ~ '^recovery' or a.application_name ~ '^recovery'
-        or a.backend_type <> 'client backend')) then
+begin  -- one of which is not known yet whose it is may be recovery's own
+  if not exists (select from pg_stat_activity as a join pg_roles as r on r.oid = a.usesysid where a.pid = session_pid
+      and not r.rolsuper and r.rolname !~ '^recovery' and a.application_name !~ '^recovery'
+      and a.backend_type = 'client backend' and a.state <> 'starting') then
     raise 'session % is not one that may be ended', session_pid using errcode = 'insufficient_privilege';
   end if;
   return pg_terminate_backend(session_pid);
@@ -244,7 +269,8 @@ create or replace function recovery_access.residue(role_oid oid, role_name text)
   returns table (kind text, database text, thing text, dangerous boolean)
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
 begin
-  return query select 'prepared', p.database::text, p.gid, true from pg_prepared_xacts as p where p.owner = role_name;
+  return query select 'prepared', p.database, p.gid, true from recovery_access.prepared(role_oid) as p
+    union select 'prepared', p.database::text, p.gid, true from pg_prepared_xacts as p where p.owner = role_name;
   return query select case d.deptype when 'o' then 'owned' else 'right' end,
       coalesce(b.datname::text, '(cluster)'),
       case when d.dbid = 0 or d.dbid = (select oid from pg_database where datname = current_database())
@@ -256,7 +282,10 @@ begin
     from pg_shdepend as d left join pg_database as b on b.oid = d.dbid
     where d.refclassid = 'pg_authid'::regclass and d.refobjid = role_oid;
   return query select 'definer', current_database()::text, p.oid::regprocedure::text, true
-    from pg_proc as p where p.proowner = role_oid and p.prosecdef;
+    from pg_proc as p where p.prosecdef and (p.proowner = role_oid
+      or (pg_has_role(role_oid, p.proowner, 'member') and not (select r.rolsuper from pg_roles as r
+        where r.oid = p.proowner) and pg_snapshot_xmax(pg_current_snapshot())::text::int8 - age(p.xmin)
+          >= (recovery_access.mark(role_oid) ->> 'xid')::int8));
   return query select 'mapping', current_database()::text, u.srvname::text, true
     from pg_user_mappings as u where u.umuser = role_oid;
   return query select 'default-privileges', current_database()::text, coalesce(n.nspname::text, '(all schemas)'), true
@@ -279,7 +308,7 @@ begin
   if m ->> 'state' <> 'ending' then
     raise 'this grant is not ending' using errcode = 'object_not_in_prerequisite_state';
   end if;
-  if exists (select from pg_prepared_xacts as p where p.owner = name) then
+  if exists (select from recovery_access.prepared(role_oid)) then
     raise 'a prepared transaction of it is open' using errcode = 'object_in_use';
   end if;
   if exists (select from pg_stat_activity as a where a.usesysid = role_oid) then
@@ -337,7 +366,7 @@ begin
     raise 'this grant is not over' using errcode = 'object_not_in_prerequisite_state';
   end if;
   select rolname into name from pg_roles where oid = role_oid and not rolsuper;
-  if exists (select from pg_prepared_xacts as p where p.owner = name and p.database = current_database()) then
+  if exists (select from recovery_access.prepared(role_oid) as p where p.database = current_database()) then
     raise 'a prepared transaction of it is open' using errcode = 'object_in_use';
   end if;
   execute format('reassign owned by %I to recovery_orphans', name);

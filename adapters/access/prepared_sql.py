@@ -37,6 +37,21 @@ end $$;"""
 """Without it nothing in these schemas can be handed over; nobody can log in as that role or become it."""
 
 
+FIRST = """
+set search_path = pg_catalog, pg_temp;
+do $$ begin
+  if exists (select from pg_namespace as n join pg_roles as r on r.oid = n.nspowner
+      where n.nspname = 'recovery_access' and r.rolname <> 'recovery_owner')
+    or exists (select from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace join pg_roles as r
+      on r.oid = p.proowner where n.nspname = 'recovery_access' and not r.rolsuper
+        and r.rolname <> 'recovery_owner') then
+    raise 'schema recovery_access here, or something in it, belongs to somebody else: look at it, and drop it first';
+  end if;
+end $$;"""
+"""Whoever owns the database could have operators of his found before those of the server, which would run with the
+rights of the superuser who prepares; or have made the schema before, to put functions of his into it."""
+
+
 def quoted(name: str) -> str:
     """An identifier of SQL."""
     return '"' + name.replace('"', '""') + '"'
@@ -59,7 +74,7 @@ def prepare_sql(
     if major not in MAJORS:
         raise ValueError(f"PostgreSQL {major} is not one of {', '.join(map(str, MAJORS))}")
     parts = [_roles(major, act, read, schema_owner), _functions(longest, schema_owner, superuser), _rights(act)]
-    return "\n".join([*parts, *([tier_sql(quoted(act))] if superuser else [])])
+    return "\n".join([*parts, *([tier_sql(quoted(act))] if superuser else []), "reset search_path;"])
 
 
 def printed(sql: str) -> str:
@@ -71,7 +86,8 @@ def _roles(major: int, act: str, read: str, schema_owner: str | None) -> str:
     admin = " with admin option" if major >= 16 else ""
     lent = ["pg_read_all_data", RELOADERS, ENDERS, *([schema_owner] if schema_owner else [])]
     lines = [
-        f"-- PostgreSQL {major}: run as a superuser, in every database of the cluster",
+        f"-- PostgreSQL {major}: run as a superuser, in every database of the cluster, in one transaction",
+        FIRST,
         *(_role(name, "nologin") for name in (OWNER, ORPHANS, RELOADERS, ENDERS)),
         *(_role(name, "login") for name in dict.fromkeys((read, act))),
         f"alter role {OWNER} nologin createrole nosuperuser;",

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import asyncpg
 
+from adapters.access.whose_functions import require_prepared
 from adapters.databases.postgres import Access, PostgresNode
 from state.errors import ReadFailure
 from state.text import clean
@@ -27,6 +28,11 @@ BUSY = (
     "select count(*) from pg_stat_activity where application_name = $1 and state is distinct from 'idle' "
     "and usesysid = (select oid from pg_roles where rolname = current_user)"
 )
+UNLIMITED = (
+    "select set_config(name, '0', false) from pg_settings where name in ('statement_timeout', 'lock_timeout', "
+    "'transaction_timeout', 'idle_in_transaction_session_timeout', 'client_connection_check_interval')"
+)
+"""Those that this server has."""
 
 
 class Reapers:
@@ -54,11 +60,11 @@ class Reapers:
 
     async def _begun(self, session: Session, node: str, oid: int) -> str:
         name = f"{NAME} {oid}"
+        await require_prepared(session, node)
         if await session.fetchval(BUSY, name):
             session.terminate()
             return ""
-        for setting in ("statement_timeout", "idle_in_transaction_session_timeout", "client_connection_check_interval"):
-            await session.fetchval("select set_config($1, '0', false)", setting)
+        await session.fetch(UNLIMITED)
         await session.fetchval("select set_config('application_name', $1, false)", name)  # last: by it, it is found
         self._running = {key: each for key, each in self._running.items() if not each[1].done()}
         self._running[node, oid] = session, asyncio.create_task(_run(session, oid), name=f"{NAME} {node} {oid}")

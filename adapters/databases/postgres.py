@@ -59,8 +59,12 @@ OWN_SETTINGS = {
     "standard_conforming_strings": "on",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
 }
-"""Of sessions for our own questions. Whoever owns the database could put a schema of his before `pg_catalog`: its
+"""Of sessions for our own questions, which have limits of their own: a database may have ones in which nothing is
+answered. Whoever owns the database could put a schema of his before `pg_catalog`: its
 functions would answer in place of the server, with the rights of the account that asks. A standby knows no serializable
 transaction."""
 
