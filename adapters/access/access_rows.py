@@ -28,6 +28,8 @@ class NodeAccess:
     reapers: Sequence[int]
     unable: str
     logged: str
+    there: Mapping[int, str]
+    """Names of roles with the OIDs that were asked for."""
 
 
 def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
@@ -45,6 +47,7 @@ def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
             reapers=[int(oid) for oid in json.loads(row["reapers"])],
             unable=clean(str(row["unable"]), LONGEST),
             logged=clean(str(row["logged"]), LONGEST),
+            there={int(oid): clean(str(name), LONGEST) for oid, name in json.loads(row["there"])},
         )
     except MALFORMED as error:
         raise ReadFailure(Trouble.ERROR, f"what it tells of grants is not as expected ({type(error).__name__})") from (
@@ -81,7 +84,14 @@ def seen_of(
         admitting={node: _admitting(each) for node, each in read.items()},
         unread=unread,
         poolers={name: each for name, each in behind.items() if isinstance(each, PoolerSeen)},
+        unmarked=_unmarked(read[leading[0]]),
     )
+
+
+def _unmarked(node: NodeAccess) -> Mapping[int, str]:
+    """Whoever is a superuser can take a mark away, and the role stays."""
+    marked = {each.oid for each in node.roles if each.ours}
+    return {oid: name for oid, name in node.there.items() if oid not in marked}
 
 
 def _admitting(node: NodeAccess) -> list[int]:

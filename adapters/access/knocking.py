@@ -53,13 +53,15 @@ class Knocking:
             env={**{n: os.environ[n] for n in ("PATH", "HOME") if n in os.environ}, "LC_ALL": "C"},
         )  # fmt: skip
         try:
-            _, said = await process.communicate()
+            assert process.stderr is not None, "it is a pipe"
+            said = await _heard(process.stderr)
+            await process.wait()
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()
-        return said[:MOST].decode("utf-8", "replace")
+        return said.decode("utf-8", "replace")
 
     def _words(self, account: str, paths: Sequence[str]) -> list[str]:
         host = self._host
@@ -84,6 +86,16 @@ def _written(folder: Path, certificates: Mapping[str, str]) -> Mapping[str, str]
     for name, path in paths.items():
         path.write_text(f"{certificates[name]}\n")
     return {name: str(path) for name, path in paths.items()}
+
+
+async def _heard(log: asyncio.StreamReader) -> bytes:
+    """The first and the last of what a client says: a host can send banners without end."""
+    said = b""
+    while piece := await log.read(MOST):
+        said += piece
+        if len(said) > 2 * MOST:
+            said = said[:MOST] + b"\n" + said[-MOST:]
+    return said
 
 
 def judged(paths: Mapping[str, str], said: str) -> Mapping[str, Door]:

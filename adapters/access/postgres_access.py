@@ -43,6 +43,8 @@ select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::fl
     from (select unnest($1::oid[]) as oid union select role_oid from recovery_access.listed() where ours) as o
     cross join lateral recovery_access.sessions(o.oid) as s)::text as sessions,
   (select coalesce(json_agg(u), '[]') from recovery_access.unaccounted() as u)::text as starting,
+  (select coalesce(json_agg(json_build_array(r.oid, r.rolname)), '[]') from pg_roles as r where r.oid = any($1::oid[])
+  )::text as there,
   (select coalesce(json_agg(distinct substr(a.application_name, 17)::int8), '[]') from pg_stat_activity as a
     where a.application_name ~ '^recovery reaper [0-9]{1,10}$' and a.state is distinct from 'idle'
       and a.usesysid = (select r.oid from pg_roles as r where r.rolname = current_user))::text as reapers

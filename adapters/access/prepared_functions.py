@@ -144,6 +144,9 @@ begin
   if m is null or m ->> 'state' = 'ending' or to_timestamp((m ->> 'ends')::float8) <= clock_timestamp() then
     raise 'this grant is over' using errcode = 'object_not_in_prerequisite_state';
   end if;
+  if m ->> 'bundle' = 'superuser' then  -- whoever holds it could write what this reads
+    raise 'a grant of superusers is never extended' using errcode = 'object_not_in_prerequisite_state';
+  end if;
   if m ->> 'extended_by' = effect then return (m ->> 'ends')::float8; end if;
   until := to_timestamp((m ->> 'ends')::float8) + make_interval(secs => seconds);
   if seconds < 1 or until > clock_timestamp() + interval '@LONGEST@ seconds' then
@@ -354,64 +357,4 @@ create or replace function recovery_access.listed()
           'pg_read_server_files', 'pg_write_server_files', 'pg_signal_backend', 'pg_database_owner'))))
   order by 2
 $f$;
-"""
-
-CLEANER = """
-create or replace function recovery_access.clear(role_oid oid) returns void
-  language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '1500ms' as $f$
-declare m jsonb := recovery_access.mark(role_oid); name text;
-begin
-  if m is null then return; end if;
-  if not recovery_access.over(role_oid) then
-    raise 'this grant is not over' using errcode = 'object_not_in_prerequisite_state';
-  end if;
-  select rolname into name from pg_roles where oid = role_oid and not rolsuper;
-  if exists (select from recovery_access.prepared(role_oid) as p where p.database = current_database()) then
-    raise 'a prepared transaction of it is open' using errcode = 'object_in_use';
-  end if;
-  execute format('reassign owned by %I to recovery_orphans', name);
-  execute format('drop owned by %I', name);
-exception when lock_not_available then
-  raise 'lock timeout: what it made is locked by process %', coalesce((select string_agg(distinct l.pid::text, ', ')
-    from pg_locks as l join pg_class as c on c.oid = l.relation
-    where c.relowner = role_oid and l.granted and l.pid <> pg_backend_pid()), 'unknown')
-    using errcode = 'lock_not_available';
-end $f$;
-"""
-"""It runs with the rights of the superuser that prepares: what owners granted to a grantee only they or a superuser can
-take back, and nobody can be made a member of all of them. It does nothing but hand over and revoke what
-one role has, which carries a grant's mark, is over and is no superuser."""
-
-REAPER = """
-create or replace procedure recovery_access.reap(role_oid oid, patience int) language plpgsql as $f$
-declare
-  began timestamptz; starting int[]; before int[] := '{}'; closed boolean;
-begin
-  loop
-    exit when recovery_access.over(role_oid);
-    commit;  -- nothing is held while it sleeps
-    perform pg_catalog.pg_sleep(0.25);
-  end loop;
-  began := pg_catalog.clock_timestamp();
-  loop
-    begin
-      closed := recovery_access.block(role_oid) = '';
-    exception when others then closed := false;  -- whoever is in its way is ended below
-    end;
-    commit;
-    select coalesce(pg_catalog.array_agg(u), '{}') into starting from recovery_access.unaccounted() as u;
-    perform recovery_access.terminate(role_oid,
-      array(select s from pg_catalog.unnest(starting) as s where s = any (before)));
-    before := starting;
-    commit;
-    perform pg_catalog.pg_sleep(0.25);
-    exit when closed and pg_catalog.clock_timestamp() > began + pg_catalog.make_interval(secs => patience)
-      and not exists (select from recovery_access.sessions(role_oid));
-    exit when not exists (select from pg_catalog.pg_roles as r where r.oid = role_oid)
-      and not exists (select from recovery_access.sessions(role_oid));
-  end loop;
-end $f$;
-"""
-"""It sleeps inside the server until the end of a grant, then blocks its login and ends its sessions, whoever is gone.
-It is no function of `recovery_owner`: those may not end transactions, and one that is held open would hold back vacuum.
 """

@@ -11,7 +11,8 @@ Sources: PostgreSQL manual, "CREATE FUNCTION" (Writing SECURITY DEFINER Function
 from __future__ import annotations
 
 from adapters.access.picture_sql import SUPER, tier_sql
-from adapters.access.prepared_functions import CLEANER, FUNCTIONS, HEAD, REAPER
+from adapters.access.prepared_ends import CLEANER, REAPER
+from adapters.access.prepared_functions import FUNCTIONS, HEAD
 from state.granting.model import Bundle
 
 SCHEMA, OWNER, ORPHANS = "recovery_access", "recovery_owner", "recovery_orphans"

@@ -205,6 +205,8 @@ class ExtendAccess(AccessChange):
         if role is None and not isinstance(seen, str):
             raise not_found("live grant", self.grant, [each.grant for each in seen.roles if each.ours])
         live = role is not None and role.state in (TargetState.ARMED, TargetState.OPEN)
+        superuser = role is not None and role.bundle == Bundle.SUPERUSER.value
+        fact = f"{self.grant} is of superusers: it is never extended" if superuser else ""
         ends = utc(role.ends) if role is not None and role.ends is not None else "not read"
         later = utc(role.ends + self.seconds) if role is not None and role.ends is not None else "not known"
         return Preview(
@@ -213,8 +215,9 @@ class ExtendAccess(AccessChange):
             facts={"ends": ends},
             rules=(
                 *self.common_rules(seen),
-                self.rule("grant-live", live, f"{self.grant} is {role.state if role else 'not read'}",
-                          "What is ending is over: ask for another one"),
+                self.rule("grant-live", live and not superuser,
+                          fact or f"{self.grant} is {role.state if role else 'not read'}",
+                          "Ask for another one" if superuser else "What is ending is over: ask for another one"),
             ),
             sessions_cut=0,
         )  # fmt: skip

@@ -144,6 +144,8 @@ class AccessSeen:
     poolers: Mapping[str, PoolerSeen] = field(default_factory=dict)
     doors: Mapping[int, Sequence[Door]] = field(default_factory=dict)
     """Of grants that end or are over, by OID: the logins that were tried."""
+    unmarked: Mapping[int, str] = field(default_factory=dict)
+    """Roles without a mark that have the OID of a grant that was asked for, by OID."""
 
     def role(self, oid: int) -> TargetGrant | None:
         """The role of this OID, None when it is gone."""

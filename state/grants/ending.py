@@ -11,7 +11,16 @@ from dataclasses import replace
 
 from state.api.views.access import GrantCredential
 from state.errors import EffectRefused, EffectUnknown, ReadFailure
-from state.granting.model import AccessSeen, EndObstacle, EndProof, NotEnded, Residue, ResidueKind, TargetState
+from state.granting.model import (
+    AccessSeen,
+    EndObstacle,
+    EndProof,
+    NotEnded,
+    Residue,
+    ResidueKind,
+    TargetGrant,
+    TargetState,
+)
 from state.ports.access import CanGrant
 from state.units import counted
 
@@ -59,7 +68,7 @@ class GrantEnd:
             await self._tried(self._target.block(self._oid, deadline=self._deadline))
             await self._target.terminate(self._oid, {}, sure=True, deadline=self._deadline)
             return self._not(EndObstacle.UNREAD, seen)
-        role, told = seen.role(self._oid), ""
+        role, told = self._marked(seen), ""
         was_gone = role is None and not self.residue
         let_in = any(each.accepted for each in seen.doors.get(self._oid, ()))
         if role is not None and (role.can_login or role.state is not TargetState.ENDING or let_in):
@@ -71,7 +80,7 @@ class GrantEnd:
             return self._not(EndObstacle.UNREAD, seen)
         if against := self._open(seen, told, failed):
             return await self._or_prepared(against)
-        if seen.role(self._oid) is not None and (against := await self._cleared()):
+        if self._marked(seen) is not None and (against := await self._cleared()):
             return against
         return await self._proven(was_gone)
 
@@ -127,11 +136,18 @@ class GrantEnd:
                 return against
             if seen.role(self._oid) is not None:
                 return self._not(EndObstacle.ROLE, f"role {self._role} is there")
+            if name := seen.unmarked.get(self._oid):
+                told = f"role {name} is there, and somebody has taken the mark of the grant from it"
+                return NotEnded(EndObstacle.ROLE, told, f"As a superuser: drop role {name}")
         assert isinstance(first, AccessSeen), "it was looked at above"
         poolers = sorted(name for name, each in first.poolers.items() if not each.shares)
         nodes = [*sorted(first.reapers), *(f"pooler {name}" for name in poolers)]
         refused = tuple(each.name for each in first.doors.get(self._oid, ()) if each.accepted is False)
         return EndProof(first.clock, nodes, tuple(self.residue), was_gone, first.logged, refused)
+
+    def _marked(self, seen: AccessSeen) -> TargetGrant | None:
+        """Its role, while it carries the mark by which it may be touched."""
+        return None if self._oid in seen.unmarked else seen.role(self._oid)
 
     def _open(self, seen: AccessSeen, told: str, failed: object) -> NotEnded | None:
         """What of it is still open, the worst first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from state.api.caller import Caller
 from state.api.messages import Accepted
@@ -89,7 +90,7 @@ class Granting:
         self._over_at: dict[str, tuple[float, float]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._hurry = asyncio.Event()
-        self._pictures = Pictures(lambda: [each.oid for each in grants.all.values()], self._note_own)
+        self._pictures = Pictures(self._live_oids, self._note_own)
 
     async def watch(self) -> None:
         """Look at each target for as long as the engine lives."""
@@ -206,6 +207,9 @@ class Granting:
             raise not_found("database with access", grant.database, self._outside().access)
         return found
 
+    def _live_oids(self, name: str) -> list[int]:
+        return [each.oid for each in self._grants.open if each.database == name]
+
     def _live(self, name: str) -> bool:
         return any(each.database == name for each in self._grants.open)
 
@@ -224,8 +228,8 @@ class Granting:
         look.seen, look.mono, look.error = seen, self._clock.mono(), "; ".join(seen.unread.values())
         self._grants.unrecorded += 1
         for role in seen.roles:
-            if role.ours:
-                await self._found(name, role)
+            if role.ours and role.ends is not None:  # no grant is longer: else somebody else wrote its mark
+                await self._found(name, replace(role, ends=min(role.ends, seen.clock + target.longest)))
         for grant in [*self._grants.open, *self._grants.unsettled]:
             if grant.database == name:
                 self._pictures.keep(grant, target)
@@ -266,7 +270,7 @@ class Granting:
         if role is None or role.state is TargetState.ENDING:
             await self._begin_end(grant, ENDED_THERE, self._actor)
             return
-        ends = role.ends if role.ends is not None else grant.ends
+        ends = _end_told(grant, role, seen.clock + target.longest)
         if ends != grant.ends:
             told = f"{grant.id} ends at {utc(ends)}"
             await self._note(GrantExtended(grant.id, ends, told), self._actor)
@@ -373,3 +377,11 @@ class Granting:
         except JournalUnavailable:
             return False
         return True
+
+
+def _end_told(grant: Grant, role: TargetGrant, latest: float) -> float:
+    """When it ends as its mark says. Whoever is a superuser can write that: what no extension could have made is not
+    believed, and of a grant of that tier nothing later than it was told for."""
+    if role.ends is None or role.ends > latest:
+        return grant.ends
+    return min(role.ends, grant.ends) if grant.bundle == Bundle.SUPERUSER.value else role.ends

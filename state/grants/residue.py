@@ -27,9 +27,10 @@ Note = Callable[[Body], Awaitable[bool]]
 
 
 class Pictures:
-    """Takes them, and compares. `oids` are all grants that the engine knows: their roles come and go."""
+    """Takes them, and compares. `oids` are the live grants of a database: their roles come and go. One that is over has
+    no role: whatever has its OID then is a difference."""
 
-    def __init__(self, oids: Callable[[], Collection[int]], note: Note) -> None:
+    def __init__(self, oids: Callable[[str], Collection[int]], note: Note) -> None:
         self._oids, self._note = oids, note
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -52,7 +53,7 @@ class Pictures:
 
     async def _taken(self, grant: Grant, target: CanGrant) -> None:
         try:
-            items = await target.picture(self._oids(), deadline=DEADLINE)
+            items = await target.picture(self._oids(grant.database), deadline=DEADLINE)
         except ReadFailure:
             await asyncio.sleep(AGAIN)
             return
@@ -76,7 +77,7 @@ class Pictures:
         if not grant.pictured:
             return (NO_PICTURE,)
         try:
-            after = await target.picture(self._oids(), deadline=DEADLINE)
+            after = await target.picture(self._oids(grant.database), deadline=DEADLINE)
         except ReadFailure:
             return None
         before = [PictureItem.of(line) for line in grant.picture]

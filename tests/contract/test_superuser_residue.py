@@ -14,8 +14,9 @@ from adapters.access.postgres_access import PostgresAccess
 from adapters.access.prepared_sql import prepare_sql
 from adapters.databases.postgres import PostgresNode
 from adapters.databases.postgres_cluster import PostgresCluster
+from state.errors import EffectRefused
 from state.estate.access import AccessEntry
-from state.granting.model import Bundle, EndProof, role_name
+from state.granting.model import Bundle, EndObstacle, EndProof, NotEnded, role_name
 from state.granting.picture import WAYS_OUT, PictureItem, PictureKind, differences
 from state.granting.scram import new_secret, verifier
 from state.grants.ending import GrantEnd
@@ -223,6 +224,42 @@ async def test_its_end_takes_the_power_from_an_open_session(server: Pair, target
         assert len(seen.sessions[oid]) == 1
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await session.fetchval("select 1")
+
+
+UNMARKED = ("comment on role {role} is null", "comment on role {role} is 'recovery grant {{broken'")
+
+
+@pytest.mark.parametrize("taken", UNMARKED)
+async def test_a_role_whose_mark_its_holder_has_taken_away_is_never_told_as_gone(
+    server: Pair, target: PostgresAccess, taken: str
+) -> None:
+    grant = f"unmarked{UNMARKED.index(taken)}"
+    role, secret = role_name(grant, "ada"), new_secret()
+    armed = await target.arm(grant, role, Bundle.SUPERUSER, "ada", "INC-42", effect=grant, seconds=300, deadline=9)
+    await target.open_login(armed.oid, verifier(secret), window=60, deadline=9)
+    session = await asyncpg.connect(
+        host="127.0.0.1", port=server.primary, user=role, password=secret, database="postgres"
+    )
+    await session.execute(f"set role recovery_super; alter role {role} valid until 'infinity'")
+    await session.execute(taken.format(role=role))
+    await session.close()
+    ending = GrantEnd(target, armed.oid, role)
+    for _ in range(4):
+        found = await ending.attempt()
+        assert isinstance(found, NotEnded)
+        await asyncio.sleep(0.1)
+    assert found.obstacle is EndObstacle.ROLE
+    assert role in found.told
+    assert f"drop role {role}" in found.way_out
+    assert K.ROLE in {each.kind for each in differences([], await target.picture([], deadline=9)) if role in each.thing}
+    server.psql(server.primary, f"drop role {role}")
+    assert isinstance(await ending.attempt(), EndProof)
+
+
+async def test_a_grant_of_the_tier_is_never_extended(server: Pair, target: PostgresAccess) -> None:
+    async with superuser(server, target, "longer") as (oid, _):
+        with pytest.raises(EffectRefused, match="never extended"):
+            await target.extend(oid, 60, effect="R-2/1", deadline=9)
 
 
 @pytest.mark.parametrize(("kind", "name", "statements"), LEFT, ids=[each[1] for each in LEFT])

@@ -32,6 +32,7 @@ from state.granting.model import (
 from state.granting.picture import PictureItem, PictureKind
 from state.granting.scram import fingerprint, new_secret, verifier
 from state.grants.ending import GrantEnd
+from state.grants.fold import Grants
 from tests.support.run_books import until
 from tests.support.small_estate import Small, small
 
@@ -285,6 +286,30 @@ async def test_access_trap_04_a_session_of_a_role_that_is_gone_counts_after_a_re
         assert state_of(again) is not GrantState.ENDED
         target.stuck = False
         await until(lambda: state_of(again) is GrantState.ENDED)
+
+
+async def test_a_superuser_who_writes_another_end_into_the_mark_stays_no_longer() -> None:
+    target = MemoryAccess()
+    role = target.made(ends=1200.0)
+    target.roles[16500] = replace(role, bundle="superuser")
+    async with granting(target) as lab:
+        await until(lambda: state_of(lab) is GrantState.ARMED)
+        target.roles[16500] = replace(target.roles[16500], ends=9e9, extended_by="R-1/s")
+        target.session(16500)
+        await until(lambda: target.reapers["b"] == {16500})
+        target.clock = 1201.0
+        await until(lambda: state_of(lab) is GrantState.ENDED)
+        assert "grant.extended" not in lab.kinds()
+
+
+async def test_a_mark_that_names_a_later_end_than_any_grant_has_is_not_believed() -> None:
+    target = MemoryAccess()
+    target.made(ends=9e9)
+    async with granting(target) as lab:
+        await until(lambda: state_of(lab) is GrantState.ARMED)
+        assert lab.engine.folds.of(Grants).all["G-AAAAAA"].ends == target.clock + target.longest
+        await asyncio.sleep(30)
+        assert "grant.extended" not in lab.kinds()
 
 
 async def test_access_trap_34_two_grants_of_one_person_end_each_at_its_own_time() -> None:

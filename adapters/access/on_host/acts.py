@@ -79,7 +79,8 @@ def _made(
     try:
         run(["groupadd", "-g", str(uid), role])
         run(["useradd", "-u", str(uid), "-g", role, *(["-G", ",".join(groups)] if groups else []), "-M", "-d",
-             str(home), "-s", str(rights.get("shell", "/bin/sh")), "-c", grant, role])  # fmt: skip
+             str(home), "-s", str(rights.get("shell", "/bin/sh")), "-c", grant, "-K", "SUB_UID_COUNT=0", "-K",
+             "SUB_GID_COUNT=0", role])  # fmt: skip
     except HostRefusal:
         close(mark)
         raise

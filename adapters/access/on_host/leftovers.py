@@ -193,11 +193,16 @@ def _owned(uid: int, home: str) -> list[tuple[Path, bool]]:
 
 
 def hand_over(mark: Mark) -> list[str]:
-    """Its files belong to root from now on and run with nobody's rights, its home is kept; what could not be done."""
+    """Its files run with nobody's rights from now on, its home is kept; what could not be done.
+
+    They keep their owner, whose number nobody gets again: given to root, what it wrote would be believed by whatever
+    believes files of root.
+    """
     failed: list[str] = []
-    for path, _ in _owned(int(mark["uid"]), str(account_home(mark))):
+    for path, risen in _owned(int(mark["uid"]), str(account_home(mark))):
         try:
-            _take(path, int(mark["uid"]))
+            if risen:
+                _lower(path, int(mark["uid"]))
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -216,13 +221,12 @@ def hand_over(mark: Mark) -> list[str]:
     return failed
 
 
-def _take(path: Path, uid: int) -> None:
-    """This very file, unless another one was put in its place since it was looked at. Raises OSError."""
+def _lower(path: Path, uid: int) -> None:
+    """Take setuid and setgid from this very file, unless another one was put in its place meanwhile. Raises OSError."""
     descriptor = os.open(str(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         about = os.fstat(descriptor)
         if about.st_uid == uid:
-            os.fchown(descriptor, 0, 0)
             os.fchmod(descriptor, stat.S_IMODE(about.st_mode) & ~0o6000)
     finally:
         os.close(descriptor)

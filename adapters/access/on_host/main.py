@@ -31,6 +31,8 @@ ACTS: dict[str, Callable[[list[str]], dict[str, Any]]] = {
     "watch": lambda words: ending.watch(int(words[0])),
     "sweep": lambda words: ending.sweep(),
 }
+BY_HAND = ("accept",)
+"""What a person does on the host: never through the key of the console."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -50,7 +52,7 @@ def _forced() -> list[str]:
     asked = shlex.split(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
     while asked and asked.pop(0).rpartition("/")[2] != "recovery-access":
         pass
-    return asked if asked and asked[0] in ACTS else [""]
+    return asked if asked and asked[0] in ACTS and asked[0] not in BY_HAND else [""]
 
 
 def _session() -> int:
