@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from state.api.views.approvals import ApprovalState
+from state.api.views.approvals import ACTIVE, ApprovalState
 from state.approvals.events import (
     ApprovalDenied,
     ApprovalGiven,
@@ -138,7 +138,7 @@ class Approvals:
             self._count = max(self._count, int(body.name.removeprefix("A-")))
             mono = self._setting.mono(recorded)
             self.requests[body.name] = Request(body, recorded.event.actor, recorded.at, mono, [recorded.seq])
-            self._forget()
+            self._forget(mono)
             return
         request = self.requests.get(getattr(body, "name", ""))
         if request is not None:
@@ -169,11 +169,14 @@ class Approvals:
     def _reviewed(self, request: Request, recorded: Recorded, body: OverrideReviewed) -> None:
         request.review = body.message
 
-    def _forget(self) -> None:
-        """The oldest of which nothing is due."""
-        for name in list(self.requests)[:-KEPT]:
-            if self.requests[name].review_due() is None:
-                del self.requests[name]
+    def _forget(self, now_mono: float) -> None:
+        """The oldest of which nothing is due: of those that were carried out and of those that were not, so that no
+        number of requests makes one forgotten that waits, or whose run goes on."""
+        done = [each for each in self.requests.values() if each.run]
+        over = [each for each in self.requests.values() if not each.run and each.state(now_mono) not in ACTIVE]
+        for request in (*done[:-KEPT], *over[:-KEPT]):
+            if request.review_due() is None:
+                del self.requests[request.name]
 
 
 _ENDS: Mapping[type[Any], ApprovalState] = {

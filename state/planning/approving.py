@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
@@ -25,7 +26,7 @@ from state.api.caller import Caller
 from state.api.card import Card
 from state.api.messages import Accepted
 from state.api.requests import PlanChange, PlanRequest, read_plan, write
-from state.api.views.approvals import ApprovalState
+from state.api.views.approvals import ACTIVE, ApprovalState
 from state.approvals.events import (
     ApprovalDenied,
     ApprovalGiven,
@@ -58,6 +59,8 @@ from state.units import counted, megabytes, time_limit
 SHORTEST, SHORTEST_ALONE = 10, 20
 """Characters of a reason for a request, and for going on alone."""
 LONGEST = 300
+MOST_OPEN = 16
+"""Requests of one human being that wait at a time: more would hide those of others."""
 COUNTDOWN = 60.0
 """Seconds in which everybody can stop somebody who goes on alone."""
 
@@ -96,6 +99,7 @@ class Approving:
         self._actor = actor
         self._estate, self._plans, self._standing, self._signing = estate, plans, standing, signing
         self._journal, self._clock, self._approvals = journal, clock, standing.approvals
+        self._one_at_a_time: dict[int, asyncio.Lock] = {}
         self.ends_access: Callable[[Caller, str], Awaitable[Accepted]] | None = None
         """Ends a grant: what a request gave ends with it."""
 
@@ -145,6 +149,7 @@ class Approving:
             known = self._standing.found(caller.person, asked.fingerprint)
             if known is not None:
                 raise Refused("approval", f"{known.name} is about this plan already", f"A shows {known.name}")
+            self._require_room(caller.person)
             body = self._body(caller, plan, reason, change, ruling, grade)
             require_size(body)
             await self._journal.append(self._event(caller, body))
@@ -154,6 +159,17 @@ class Approving:
                 f"not at a console, tell them yourself: {', '.join(away)}" if away else ""]  # fmt: skip
         return Accepted(body.name, f"{body.name} asks for {counted(ruling.approvers, 'approval')}; "
                                    f"{'; '.join(filter(None, told))}")  # fmt: skip
+
+    def _require_room(self, person: str) -> None:
+        """Refuse one more where so many of the same human being wait."""
+        open_ = [
+            each
+            for each in self._approvals.requests.values()
+            if self._standing.state(each) in ACTIVE and same_human(self._estate(), each.requester, person)
+        ]
+        if len(open_) >= MOST_OPEN:
+            fact = f"{len(open_)} requests of {person} wait already"
+            raise Refused("approval", fact, f"Withdraw one: A, then w, or recovery approvals withdraw {open_[0].name}")
 
     def _body(
         self, caller: Caller, plan: Plan, reason: str, change: str, ruling: Ruling, grade: Grade
@@ -214,7 +230,9 @@ class Approving:
             fact = f"the signature is by a key of {signed.person}, and {caller.person} hands it in"
             raise Refused("signature", fact, f"Say who signed it: --by {signed.person}")
         self._require_other(request, signed.person, caller)
-        await self._signing.require(request, signed, self._approvals.requests.values())
+        # to say what is wrong with one takes many programs: an account has one at a time looked at
+        async with self._one_at_a_time.setdefault(caller.uid, asyncio.Lock()):
+            await self._signing.require(request, signed, self._approvals.requests.values())
         await self._same(request)
         async with self._plans.alone():
             self._require_state(request, ApprovalState.OPEN)

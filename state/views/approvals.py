@@ -15,7 +15,7 @@ from state.verdicts.cause_parts import hand
 from state.views.context import Alarm, Contribution, ViewContext
 
 SHOWN = 50
-"""The newest requests that consoles are sent, besides those of which something is due."""
+"""The newest requests that consoles are sent, besides those that wait and those of which something is due."""
 POLICY = PolicyNow()
 
 
@@ -23,7 +23,11 @@ def build(context: ViewContext) -> ApprovalsView:
     """The queue."""
     approvals, wall = context.of(Approvals), context.wall or 0.0
     newest = list(approvals.requests.values())
-    shown = [each for place, each in enumerate(newest) if place >= len(newest) - SHOWN or each.review_due()]
+    shown = [
+        each
+        for place, each in enumerate(newest)
+        if place >= len(newest) - SHOWN or each.state(context.now_mono) in ACTIVE or each.review_due()
+    ]
     people = sorted({row.person for row in context.consoles.values()})
     rows = {each.name: _row(each, context, people) for each in shown}
     return context.memory.keep("approvals", ApprovalsView(rows, tuple(sorted(approvals.overdue(wall)))))
