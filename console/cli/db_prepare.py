@@ -51,7 +51,7 @@ def prepare(
         if as_json:
             say_json({"database": database, "major": version, "sql": text})
         else:
-            say(f"begin;\n{text}\ncommit;")
+            say(text)
         return ExitCode.DONE
     done = asyncio.run(
         preparing.apply(admin, None if password_file is None else SecretRef(file=str(Path(password_file).absolute())))
