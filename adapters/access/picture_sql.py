@@ -67,7 +67,13 @@ DATABASE: dict[PictureKind, str] = {
     PictureKind.FUNCTION: FUNCTIONS + "not p.prosecdef and (l.lanpltrusted or l.lanname = 'sql')",
     PictureKind.SYSTEM_FUNCTION: (
         f"select 'of the system', md5(string_agg(md5(p.oid || {BODY}), ',' order by p.oid)) from pg_proc as p "
-        "where p.oid < 16384"
+        "where p.oid < 16384 union all select 'views of the system', md5(string_agg(md5(concat_ws(',', r.oid, "
+        "r.ev_class, r.ev_qual, r.ev_action)), ',' order by r.oid)) from pg_rewrite as r where r.oid < 16384 "
+        "union all select 'operators of the system', md5(string_agg(md5(o::text), ',' order by o.oid)) "
+        "from pg_operator as o where o.oid < 16384 union all select 'types of the system', "
+        "md5(string_agg(concat_ws(',', t.oid, t.typinput, t.typoutput), ';' order by t.oid)) from pg_type as t "
+        "where t.oid < 16384 union all select 'casts of the system', md5(string_agg(c::text, ',' order by c.oid)) "
+        "from pg_cast as c where c.oid < 16384"
     ),
     PictureKind.OWN_FUNCTION: (
         f"select p.oid::regprocedure::text, {BODY} from pg_proc as p "
@@ -126,6 +132,20 @@ DATABASE: dict[PictureKind, str] = {
     PictureKind.CAST: (
         "select format('%s as %s', castsource::regtype, casttarget::regtype), concat_ws(',', castfunc, castcontext) "
         "from pg_cast where oid >= 16384"
+    ),
+    PictureKind.OPERATOR: (
+        "select o.oid::regoperator::text, concat_ws(',', o.oprcode, o.oprowner) from pg_operator as o "
+        "where o.oid >= 16384 union all select 'aggregate ' || a.aggfnoid::regprocedure, concat_ws(',', a.aggtransfn, "
+        "a.aggfinalfn, a.aggcombinefn, a.agginitval) from pg_aggregate as a where a.aggfnoid >= 16384"
+    ),
+    PictureKind.EXPRESSION: (
+        "select t.name, md5(t.told) from (select c.oid::regclass::text as name, concat_ws(';', (select "
+        "string_agg(d.adnum || ':' || d.adbin::text, ',' order by d.adnum) from pg_attrdef as d where d.adrelid = "
+        "c.oid), (select string_agg(k.conname || ':' || k.conbin::text, ',' order by k.conname) from pg_constraint "
+        "as k where k.conrelid = c.oid and k.contype = 'c'), (select string_agg(concat_ws(':', i.indexrelid, "
+        "i.indexprs, i.indpred), ',' order by i.indexrelid) from pg_index as i where i.indrelid = c.oid and "
+        f"(i.indexprs is not null or i.indpred is not null))) as told {RELATIONS}{USERS} and c.oid >= 16384) as t "
+        "where t.told <> ''"
     ),
     PictureKind.LARGE_OBJECT: "select oid::text, concat_ws(',', lomowner, lomacl) from pg_largeobject_metadata",
     PictureKind.LABEL: "select format('%s %s', objtype, objname), label from pg_seclabels where objtype <> 'role'",

@@ -56,6 +56,8 @@ class PictureKind(StrEnum):
     RULE = "rule"
     VIEW = "view"
     CAST = "cast"
+    OPERATOR = "operator"
+    EXPRESSION = "expression"
     LARGE_OBJECT = "large-object"
     JOB = "job"
     LABEL = "label"
@@ -110,6 +112,8 @@ WAYS_OUT: dict[PictureKind, str] = {
     PictureKind.RULE: "drop rule NAME on TABLE",
     PictureKind.VIEW: "read it, and put back what it was from your migrations",
     PictureKind.CAST: "drop cast (A as B)",
+    PictureKind.OPERATOR: "drop operator NAME: what looks like a comparison is another function",
+    PictureKind.EXPRESSION: "defaults, checks and index expressions of the table as they were: each runs a function",
     PictureKind.LARGE_OBJECT: "select lo_unlink(OID), or its owner as it was",
     PictureKind.JOB: "select cron.unschedule(ID): it runs whether or not anybody is logged in",
     PictureKind.LABEL: "security label … is null",

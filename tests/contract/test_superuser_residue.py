@@ -102,6 +102,14 @@ LEFT: list[tuple[PictureKind, str, str]] = [
     (K.RULE, "rule", "create rule also as on insert to accounts do also notify evil"),
     (K.VIEW, "view", "create or replace view shown as select n + 1 as n from accounts"),
     (K.CAST, "cast", "create cast (text as xid) with inout"),
+    (K.OPERATOR, "operator", "create operator public.= (leftarg = int4, rightarg = int4, function = int4ne)"),
+    (K.EXPRESSION, "default", "alter table accounts alter n set default pg_backend_pid()"),
+    (K.EXPRESSION, "check", "alter table held add check (n > 0)"),
+    (K.EXPRESSION, "index", "create index on held ((n + 1))"),
+    (K.SYSTEM_FUNCTION, "system view", "set allow_system_table_mods = on ;; create or replace view "
+     "pg_catalog.pg_group as select rolname as groname, oid as grosysid, array[]::oid[] as grolist from pg_authid"),
+    (K.SYSTEM_FUNCTION, "system operator", "set allow_system_table_mods = on ;; "
+     "update pg_operator set oprrest = 0 where oprname = '?#'"),
     (K.LARGE_OBJECT, "large object", "select lo_create(4711)"),
     (K.JOB, "scheduled job", "create schema cron; create table cron.job (jobid bigint, schedule text, command text) ;; "
      "insert into cron.job values (1, '* * * * *', 'select door()')"),
