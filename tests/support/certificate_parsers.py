@@ -65,5 +65,5 @@ def host_grants(data: bytes) -> None:
 
 
 def knock(data: bytes) -> None:
-    """What the client of OpenSSH says."""
-    judged("its key", "/tmp/x-cert.pub", data.decode("utf-8", "replace"))
+    """What the client of OpenSSH says of two certificates over one connection."""
+    judged({"its key": "/tmp/x-cert.pub", "its serial": "/tmp/y-cert.pub"}, data.decode("utf-8", "replace"))
