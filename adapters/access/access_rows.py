@@ -30,6 +30,7 @@ class NodeAccess:
     logged: str
     there: Mapping[int, str]
     """Names of roles with the OIDs that were asked for."""
+    system: str
 
 
 def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
@@ -48,6 +49,7 @@ def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
             unable=clean(str(row["unable"]), LONGEST),
             logged=clean(str(row["logged"]), LONGEST),
             there={int(oid): clean(str(name), LONGEST) for oid, name in json.loads(row["there"])},
+            system=f"system {int(row['system'])}",
         )
     except MALFORMED as error:
         raise ReadFailure(Trouble.ERROR, f"what it tells of grants is not as expected ({type(error).__name__})") from (
@@ -68,6 +70,9 @@ def seen_of(
         why = "; ".join(unread.values())
         names = " and ".join(leading) or "no node that was read"
         raise ReadFailure(Trouble.ERROR, f"{names} accepts writes{f': {why}' if why else ''}")
+    if len({each.system for each in read.values()}) > 1:
+        named = ", ".join(f"{node} is {each.system}" for node, each in read.items())
+        raise ReadFailure(Trouble.ERROR, f"its nodes are not of one cluster: {named}")
     sessions: dict[int, list[GrantSession]] = {}
     for node, each in read.items():
         for oid, row in each.sessions:
@@ -81,6 +86,7 @@ def seen_of(
         primary=leading[0],
         unable=read[leading[0]].unable,
         logged=read[leading[0]].logged,
+        system=read[leading[0]].system,
         admitting={node: _admitting(each) for node, each in read.items()},
         unread=unread,
         poolers={name: each for name, each in behind.items() if isinstance(each, PoolerSeen)},

@@ -41,6 +41,7 @@ class HostFacts:
     others: Sequence[TargetGrant]
     sessions: Mapping[int, Sequence[GrantSession]]
     waiting: Sequence[int]
+    machine: str = ""
 
     def seen(self, name: str, doors: Mapping[int, Sequence[Door]]) -> AccessSeen:
         """As it is judged."""
@@ -53,6 +54,7 @@ class HostFacts:
             primary=name,
             unable=self.unable,
             doors=doors,
+            system=self.machine and f"machine {self.machine}",
         )
 
 
@@ -73,6 +75,7 @@ def host_facts(name: str, told: Mapping[str, Any]) -> HostFacts:
             others=[_other(each) for each in told["others"]],
             sessions=sessions,
             waiting=[int(each) for each in told["waiting"]],
+            machine=clean(str(told.get("machine", "")), 64),
         )
     except (*MALFORMED, NoKey) as error:
         why = f"what it tells of grants is not as expected ({type(error).__name__})"

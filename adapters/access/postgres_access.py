@@ -34,6 +34,7 @@ FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Inte
 SEEN = """
 select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::float8 as clock,
   recovery_access.version() as version, recovery_access.unable() as unable,
+  (select system_identifier::text from pg_control_system()) as system,
   (select case when g.source in ('user', 'database', 'database user', 'client', 'session') or exists (
       select from pg_db_role_setting as d, unnest(d.setconfig) as c where c ~ '^log_statement='
         and (d.setrole = 0 or d.setrole = any ($1::oid[]))) then 'unknown' else g.setting end

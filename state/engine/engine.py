@@ -140,8 +140,8 @@ class Engine:
         self._poller = Poller(outside.sources, self.world, clock, self._on_observed)
         self._reload = Reload(
             setup or Setup(estate, outside, library), files, self._renew, pending=self.folds.of(Pending),
-            history=self.history, plans=self.plans, journal=self.journal, moved=self._move,
-            after=self.approvals.enforce,
+            history=self.history, plans=self.plans, grants=self.folds.of(Grants), journal=self.journal,
+            moved=self._move, after=self.approvals.enforce,
         )  # fmt: skip
         self._version, self._content, self._moved, self.ended = 0, 0, asyncio.Event(), asyncio.Event()
         self.lag, self._ticked, self._woken, self._tasks = 0.0, clock.mono(), clock.mono(), list[asyncio.Task[None]]()

@@ -9,8 +9,9 @@ from typing import Any
 from state.api.views.header import EstateChange
 from state.engine.calendars import run_out_soon
 from state.engine.events import EstateReloaded
-from state.engine.setup import FIXED, Differences, EstateFiles, Setup, differences, stands_on
+from state.engine.setup import FIXED, Differences, EstateFiles, Setup, differences, left_behind, stands_on
 from state.errors import Refused
+from state.grants.fold import Grants
 from state.journal.events import Event, Recorded
 from state.journal.projection import FoldSetting, Projection, about_nothing
 from state.journal.writer import Journal
@@ -78,6 +79,7 @@ class Reload:
         pending: Pending,
         history: RunHistory,
         plans: Submissions,
+        grants: Grants,
         journal: Journal,
         moved: Callable[[], None],
         after: Callable[[], Awaitable[None]] = nothing_more,
@@ -85,6 +87,7 @@ class Reload:
         self._after = after
         self.setup, self._files, self._renew = setup, files, renew
         self._pending, self._history, self._plans, self._journal = pending, history, plans, journal
+        self._grants = grants
         self._moved = moved
         self._one = asyncio.Lock()
 
@@ -133,6 +136,7 @@ class Reload:
             async with self._plans.alone():  # no run begins between the check and the change
                 differs = differences(self.setup, fresh)
                 self._require_free(differs)
+                self._require_kept(fresh)
                 before, after = self.setup.digest[:SHOWN], fresh.digest[:SHOWN]
                 if before == after and not differs:  # a calendar may be readable now, byte for byte the same
                     return "nothing has changed"
@@ -146,6 +150,14 @@ class Reload:
         await closing
         await self._after()
         return message
+
+    def _require_kept(self, fresh: Setup) -> None:
+        """Access that is live stays within reach: what the estate does not name any more is watched by nobody."""
+        left = [each for each in self._grants.open if left_behind(each.database, self.setup.estate, fresh.estate)]
+        if left:
+            said = ", ".join(f"{each.id} of {each.person} is live at {each.database}" for each in left)
+            way_out = f"End it first: recovery access end {left[0].id}. What leaves its place as it is can be taken now"
+            raise Refused("access-live", f"{said}, which these files leave out or have elsewhere", way_out)
 
     def _require_free(self, differs: Differences) -> None:
         fixed = [name for name in FIXED if name in differs.changed]

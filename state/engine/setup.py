@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from state.changes.floors import services_of
 from state.checks.registry import check_kinds
 from state.estate.model import Estate
+from state.granting.model import host_of_target
 from state.planning.library import Library
 from state.ports.outside import Outside
 from state.runs.model import Run
@@ -109,6 +110,23 @@ def stands_on(run: Run, differs: Differences, estate: Estate) -> tuple[str, ...]
         name for name in (*differs.removed, *differs.changed) if _entry(name) in names or name.partition("/")[0] in read
     ]
     return (*needed, *(name for name in differs.changed if name == "polling" or (name == "faults" and run.targets)))
+
+
+def left_behind(place: str, before: Estate, now: Estate) -> bool:
+    """Whether a place where access is live is no longer reached where it was, after the change: its end could not be
+    proven."""
+    host = host_of_target(place)
+    if host:
+        was, there = before.hosts.get(host), now.hosts.get(host)
+        moved = was is not None and there is not None and (was.address, was.port) != (there.address, there.port)
+        return was is not None and (there is None or there.access is None or moved)
+    old, new = before.databases.get(place), now.databases.get(place)
+    if old is None:
+        return False
+    if new is None or getattr(new, "access", None) is None:
+        return True
+    now_at = {node: getattr(each, "postgres", None) for node, each in new.nodes.items()}
+    return any(now_at.get(node) != getattr(each, "postgres", None) for node, each in old.nodes.items())
 
 
 def _with_needs(estate: Estate, names: set[str]) -> set[str]:

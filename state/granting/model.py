@@ -129,7 +129,7 @@ class AccessSeen:
     answer and why: nothing is known of sessions there. `reapers` are the grants whose end is waited for inside a
     server, per node. `admitting` are the grants whose role can log in at a node by what that node knows. `unable`: what
     the accounts lack to end a grant, empty when nothing. `logged`: which statements the server's log has
-    (`log_statement`)."""
+    (`log_statement`). `system` is which cluster or machine it says it is, empty where it does not."""
 
     roles: Sequence[TargetGrant]
     sessions: Mapping[int, Sequence[GrantSession]]
@@ -146,6 +146,7 @@ class AccessSeen:
     """Of grants that end or are over, by OID: the logins that were tried."""
     unmarked: Mapping[int, str] = field(default_factory=dict)
     """Roles without a mark that have the OID of a grant that was asked for, by OID."""
+    system: str = ""
 
     def role(self, oid: int) -> TargetGrant | None:
         """The role of this OID, None when it is gone."""
@@ -210,6 +211,8 @@ class EndObstacle(StrEnum):
     """Why a grant has not ended yet."""
 
     UNREAD = "unread"
+    ELSEWHERE = "elsewhere"
+    """What answers there now is another cluster or machine than the one where it was given."""
     LOGIN = "login-open"
     SESSIONS = "sessions"
     STARTING = "starting"

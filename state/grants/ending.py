@@ -26,6 +26,7 @@ from state.units import counted
 
 WAYS_OUT = {
     EndObstacle.UNREAD: "Bring the node back or fence it: sessions there may be open",
+    EndObstacle.ELSEWHERE: "Put the addresses where it was given back into the estate, then recovery engine reload",
     EndObstacle.LOGIN: "Run recovery db prepare again, or: alter role ROLE nologin",
     EndObstacle.SESSIONS: "Fence the node, or end the process on its host: kill -TERM PID",
     EndObstacle.STARTING: "Wait: it is ended in the next look, or gives up by itself (authentication_timeout)",
@@ -52,10 +53,11 @@ RESIDUE_WAYS_OUT = {
 
 
 class GrantEnd:
-    """One grant that must end. `deadline` is for each reading and each part, seconds."""
+    """One grant that must end. `deadline` is for each reading and each part, seconds; `system` what its target said it
+    was when it was given, empty where that is not known."""
 
-    def __init__(self, target: CanGrant, oid: int, role: str, deadline: float = 4.0) -> None:
-        self._target, self._oid, self._role, self._deadline = target, oid, role, deadline
+    def __init__(self, target: CanGrant, oid: int, role: str, deadline: float = 4.0, system: str = "") -> None:
+        self._target, self._oid, self._role, self._deadline, self._system = target, oid, role, deadline, system
         self._ways = HOST_WAYS_OUT if target.takes is GrantCredential.PUBLIC_KEY else WAYS_OUT
         self._before: AccessSeen | None = None
         self.residue: list[Residue] = []
@@ -64,6 +66,8 @@ class GrantEnd:
     async def attempt(self) -> EndProof | NotEnded:
         """Do what is left to do, and read. Never raises for what a target says."""
         seen = await self._seen()
+        if isinstance(seen, AccessSeen) and (elsewhere := self._elsewhere(seen)):
+            return elsewhere
         if isinstance(seen, str):  # also when two nodes accept writes: it is closed at both
             await self._tried(self._target.block(self._oid, deadline=self._deadline))
             await self._target.terminate(self._oid, {}, sure=True, deadline=self._deadline)
@@ -83,6 +87,13 @@ class GrantEnd:
         if self._marked(seen) is not None and (against := await self._cleared()):
             return against
         return await self._proven(was_gone)
+
+    def _elsewhere(self, seen: AccessSeen) -> NotEnded | None:
+        """Whether another place than the one where it was given answers: that it has nothing of it proves nothing."""
+        if not self._system or not seen.system or seen.system == self._system or seen.role(self._oid) is not None:
+            return None
+        told = f"{seen.primary} is {seen.system} now, and this was given at {self._system}"
+        return self._not(EndObstacle.ELSEWHERE, told)
 
     async def _cleared(self) -> NotEnded | None:
         """Hand over what it made, revoke what it had, remove the role; what is against it."""
@@ -140,6 +151,8 @@ class GrantEnd:
                 told = f"role {name} is there, and somebody has taken the mark of the grant from it"
                 return NotEnded(EndObstacle.ROLE, told, f"As a superuser: drop role {name}")
         assert isinstance(first, AccessSeen), "it was looked at above"
+        if elsewhere := self._elsewhere(first):
+            return elsewhere
         poolers = sorted(name for name, each in first.poolers.items() if not each.shares)
         nodes = [*sorted(first.reapers), *(f"pooler {name}" for name in poolers)]
         refused = tuple(each.name for each in first.doors.get(self._oid, ()) if each.accepted is False)

@@ -10,7 +10,8 @@ from state.journal.events import WORDS, Body, Observation, event
 @event("grant.armed")
 @dataclass(frozen=True, slots=True)
 class GrantArmed(Observation):
-    """The role of a grant was read at its target. `ends` is epoch seconds by the target's clock."""
+    """The role of a grant was read at its target. `ends` is epoch seconds by the target's clock, `system` what the
+    target says it is: the cluster, or the machine."""
 
     grant: str
     database: str
@@ -21,6 +22,7 @@ class GrantArmed(Observation):
     ticket: str
     ends: float
     message: str = field(metadata=WORDS)
+    system: str = ""
 
 
 @event("grant.opening", starts=True)

@@ -58,6 +58,7 @@ class Grant:
     residue: tuple[str, ...] = ()
     accepted: str = ""
     seqs: list[int] = field(default_factory=list)
+    system: str = ""
 
     @property
     def settled(self) -> bool:
@@ -105,8 +106,9 @@ class Grants:
         body = recorded.body
         if isinstance(body, GrantArmed):
             made = Grant(
-                body.grant, body.database, body.oid, body.role, body.person, body.bundle, body.ticket, body.ends
-            )
+                body.grant, body.database, body.oid, body.role, body.person, body.bundle, body.ticket, body.ends,
+                system=body.system,
+            )  # fmt: skip
             self.all.setdefault(body.grant, made).seqs.append(recorded.seq)
             return
         grant = self.all[body.grant]  # type: ignore[attr-defined]

@@ -229,7 +229,7 @@ class Granting:
         self._grants.unrecorded += 1
         for role in seen.roles:
             if role.ours and role.ends is not None:  # no grant is longer: else somebody else wrote its mark
-                await self._found(name, replace(role, ends=min(role.ends, seen.clock + target.longest)))
+                await self._found(name, replace(role, ends=min(role.ends, seen.clock + target.longest)), seen.system)
         for grant in [*self._grants.open, *self._grants.unsettled]:
             if grant.database == name:
                 self._pictures.keep(grant, target)
@@ -238,7 +238,7 @@ class Granting:
         await asyncio.gather(*(self._kept(each, target, seen, watched=each.id in watched) for each in mine))
         self._moved()
 
-    async def _found(self, name: str, role: TargetGrant) -> None:
+    async def _found(self, name: str, role: TargetGrant, system: str) -> None:
         known = self._grants.all.get(role.grant)
         if known is not None and known.oid == role.oid:
             if known.ended is not None:
@@ -248,7 +248,8 @@ class Granting:
         if role.ends is None or (known is not None and known.ended is None):
             return
         told = f"{role.grant}: {role.person} may have {role.bundle} at {name} as {role.role} until {utc(role.ends)}"
-        body = GrantArmed(role.grant, name, role.oid, role.role, role.person, role.bundle, role.ticket, role.ends, told)
+        who = role.grant, name, role.oid, role.role, role.person, role.bundle, role.ticket, role.ends
+        body = GrantArmed(*who, told, system)
         await self._note(body, self._actor)
 
     async def _watched(self, grants: Sequence[Grant], target: CanGrant, seen: AccessSeen) -> Collection[str]:
@@ -332,7 +333,7 @@ class Granting:
 
     async def _until_proven(self, grant: Grant, target: CanGrant) -> None:
         """Try until it is proven; there is no other way out."""
-        ending, pause = GrantEnd(target, grant.oid, grant.role, DEADLINE), RETRY
+        ending, pause = GrantEnd(target, grant.oid, grant.role, DEADLINE, grant.system), RETRY
         look = self.looks.setdefault(grant.database, TargetLook())
         while True:
             found = await ending.attempt()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from adapters.access.prepared_sql import prepare_sql, printed
-from state.granting.model import Bundle, EndProof, role_name
+from state.granting.model import Bundle, EndObstacle, EndProof, NotEnded, role_name
+from state.grants.ending import GrantEnd
 from tests.contract.access_pair import MAJORS, Granted, access_pair, as_admin, granted, target_of
 from tests.contract.components import Pair, as_user_argv
 
@@ -90,6 +91,20 @@ async def test_a_server_that_slows_down_wrong_passwords_is_not_said_to_refuse_ri
     conf.write_text(usual)
     pair.control("a", "-m", "fast", "stop")
     pair.start("a", pair.primary)
+
+
+async def test_that_another_cluster_has_nothing_of_a_grant_proves_nothing(pair: Pair) -> None:
+    async with target_of(pair) as target:
+        here = (await target.seen([], deadline=4)).system
+        grant = await granted(pair, target, "s5")
+        session = await grant.login()
+        found = await GrantEnd(target, 4_000_000_001, "bg_gone", 4.0, "system 7").attempt()
+        assert isinstance(found, NotEnded)
+        assert found.obstacle is EndObstacle.ELSEWHERE
+        assert found.told == f"a is {here} now, and this was given at system 7"
+        assert await session.fetchval("select 1") == 1, "nothing is done to the grants that it has"
+        assert isinstance(await GrantEnd(target, 4_000_000_001, "bg_gone", 4.0, here).attempt(), EndProof)
+        assert isinstance(await grant.end(), EndProof)
 
 
 def test_what_is_printed_is_done_as_a_whole_or_not_at_all(pair: Pair) -> None:

@@ -56,6 +56,7 @@ class MemoryAccess:
         self.opened: list[int] = []
         self.against: list[str] = []
         self.answers, self.watches, self.mute_picture = True, True, False
+        self.system, self.blocked = "system 1", list[int]()
         self.items = {PictureItem(PictureKind.ROLE, "(cluster)", "app", "1")}
 
     def made(self, grant: str = "G-AAAAAA", oid: int = 16500, ends: float = 1600.0, person: str = "you") -> TargetGrant:
@@ -78,8 +79,9 @@ class MemoryAccess:
         reapers = {node: sorted(self.reapers[node]) for node in nodes}
         unread = {node: f"{node} does not answer" for node in self.away}
         return AccessSeen(
-            list(self.roles.values()), found, dict.fromkeys(nodes, ()), reapers, self.clock, "a", unread=unread
-        )
+            list(self.roles.values()), found, dict.fromkeys(nodes, ()), reapers, self.clock, "a", unread=unread,
+            system=self.system,
+        )  # fmt: skip
 
     async def arm(self, *args: Any, **more: Any) -> Armed:
         raise AssertionError("no test here arms")
@@ -107,6 +109,7 @@ class MemoryAccess:
         raise AssertionError("no test here extends")
 
     async def block(self, oid: int, *, deadline: float) -> None:
+        self.blocked.append(oid)
         if oid in self.roles:
             self.roles[oid] = replace(self.roles[oid], can_login=False, state=TargetState.ENDING)
 

@@ -40,6 +40,7 @@ def seen(uids: Sequence[int]) -> dict[str, Any]:
         "over": [_told(each) for each in over],
         "sessions": sessions,
         "waiting": [uid for uid in about if waits(uid)],
+        "machine": where()["machine"],
         "others": [*_accounts({*map(_role, known)}), *_logins(about)],
     }
 
