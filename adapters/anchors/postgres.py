@@ -22,7 +22,8 @@ from state.text import clean
 from state.units import time_limit
 
 KIND = "postgres"
-NEWEST = 1000
+NEWEST, LONGEST = 1000, 8192
+"""Lines that are read, and characters of one."""
 RIGHTS = """
 SELECT pg_has_role(current_user, relowner, 'MEMBER')
        OR has_table_privilege(oid, 'UPDATE') OR has_table_privilege(oid, 'DELETE')
@@ -118,7 +119,7 @@ class AnchorTable:
 
     async def kept(self, *, deadline: float) -> bytes:
         """The newest rows."""
-        query = f"SELECT line FROM {self._table} ORDER BY seq DESC LIMIT {NEWEST}"  # noqa: S608 the same
+        query = f"SELECT left(line, {LONGEST}) AS line FROM {self._table} ORDER BY seq DESC LIMIT {NEWEST}"  # noqa: S608 the same
         return b"".join(str(row["line"]).encode() + b"\n" for row in await self._ask(query, (), deadline))
 
     async def _ask(self, query: str, values: Sequence[Any], deadline: float) -> list[asyncpg.Record]:

@@ -118,6 +118,14 @@ async def test_a_table_that_the_engine_could_change_is_no_place_outside(short: P
             await place.keep(ANCHORS[0].line, deadline=30)
         server.psql(server.primary, "revoke audit_owner from recovery_anchors")
         await place.keep(ANCHORS[0].line, deadline=30)
+        server.psql(
+            server.primary,
+            "create function public.lose() returns trigger language plpgsql as 'begin return null; end'; "
+            "create trigger lose before insert on public.recovery_anchors for each row execute function public.lose()",
+        )
+        with pytest.raises(ReadFailure, match="not there afterwards"):
+            await place.keep(ANCHORS[1].line, deadline=30)
+        server.psql(server.primary, "drop function public.lose() cascade")
     finally:
         server.psql(server.primary, "drop owned by audit_owner cascade; drop owned by recovery_anchors cascade")
         server.psql(server.primary, "drop role audit_owner; drop role recovery_anchors")
