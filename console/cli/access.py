@@ -128,12 +128,21 @@ def _require_place(
             way_out = "Add --login-key FILE, and nothing else"
             raise Refused("secret-place", "at a host the secret is a private key", way_out)
         return
+    if fd is not None and not _is_open(fd):
+        raise Refused("secret-place", f"descriptor {fd} is not open", f"Open it: {fd}>FILE, or --secret-file FILE")
     known = [each.value for each in Bundle]
     if bundle not in known:
         raise click.BadParameter(f"{bundle!r} is not one of {', '.join(known)}.", param_hint="BUNDLE")
     if not plan_only and file is None and fd is None and not sys.stdout.isatty():
         fact = "stdout is not a terminal, where the secret would be shown once"
         raise Refused("secret-place", fact, "Add --secret-file FILE or --secret-fd N")
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        return os.fstat(fd) is not None
+    except OSError:
+        return False
 
 
 async def _certified(client: EngineClient, grant: str, told: str, *, as_json: bool) -> int:

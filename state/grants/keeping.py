@@ -89,6 +89,7 @@ class Granting:
         self._reopened: dict[str, float] = {}
         self._over_at: dict[str, tuple[float, float]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
+        self._claims: dict[str, asyncio.Lock] = {}
         self._hurry = asyncio.Event()
         self._pictures = Pictures(self._live_oids, self._note_own)
 
@@ -126,6 +127,10 @@ class Granting:
             raise Refused("grantee", f"{grant.id} is for {grant.person}", "Ask for a grant of your own")
         target = self._target(grant)
         require_credential(target.takes, verifier)
+        async with self._claims.setdefault(grant.id, asyncio.Lock()):  # of two at once, one takes it
+            return await self._claimed(caller, grant, target, verifier)
+
+    async def _claimed(self, caller: Caller, grant: Grant, target: CanGrant, verifier: str) -> Accepted:
         if grant.opening or grant.opened or grant.ending_since is not None:
             raise Refused("secret-once", f"the secret of {grant.id} was taken", "End it and ask for another one")
         if grant.bundle == Bundle.SUPERUSER.value and not grant.pictured:

@@ -210,6 +210,20 @@ async def test_access_trap_30_what_is_ending_is_never_opened_again_and_a_secret_
         assert target.opened == [16500]
 
 
+async def test_of_two_who_take_a_secret_at_once_one_has_it_and_the_grant_stays() -> None:
+    target = MemoryAccess()
+    target.made()
+    async with granting(target) as lab:
+        await until(lambda: state_of(lab) is GrantState.ARMED)
+        claims = [lab.engine.granting.claim(YOU, "G-AAAAAA", verifier(new_secret())) for _ in range(4)]
+        told = await asyncio.gather(*claims, return_exceptions=True)
+        assert [type(each).__name__ for each in told].count("Accepted") == 1
+        assert [str(each) for each in told if isinstance(each, Refused) and "was taken" in str(each)][2:]
+        assert lab.kinds().count("grant.opening") == 1
+        await asyncio.sleep(5)
+        assert state_of(lab) is GrantState.OPEN
+
+
 async def test_without_a_procedure_that_waits_for_its_end_no_login_is_opened() -> None:
     target = MemoryAccess()
     target.made()
