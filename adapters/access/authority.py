@@ -70,7 +70,7 @@ class Authority:
         options = [f"force-command={wanted.command}", *wanted.extensions]
         await _said(
             [
-                "ssh-keygen", "-q", "-s", str(self._base / self._entry.key), "-I", wanted.key_id, "-z",
+                self._program("ssh-keygen"), "-q", "-s", str(self._base / self._entry.key), "-I", wanted.key_id, "-z",
                 str(wanted.serial), "-n", wanted.principal, "-V", f"{_stamp(_after(wanted))}:{_stamp(wanted.before)}",
                 "-O", "clear", *(word for each in options for word in ("-O", each)), str(public),
             ],
@@ -92,11 +92,13 @@ class Authority:
             for name, value in told.items():
                 word = word.replace(name, value)  # noqa: PLW2901 each placeholder in turn
             words.append(word)
+        return await _said([self._program(words[0]), *words[1:]], self._base)
+
+    def _program(self, name: str) -> str:
         try:
-            words[0] = program_of(words[0], self._base)
+            return program_of(name, self._base)
         except ConfigError as error:
             raise EffectRefused(f"the authority's command: {error}", "authority") from error
-        return await _said(words, self._base)
 
 
 def wanted_certificate(

@@ -13,7 +13,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from adapters.files.programs import program_of
 from adapters.net.child_process import ends_with_this_process
+from adapters.net.ssh import quoted
+from state.errors import ConfigError
 from state.estate.hosts import SshHost
 from state.granting.model import Door
 from state.text import clean
@@ -33,22 +36,26 @@ class Knocking:
     async def doors(self, account: str, certificates: Mapping[str, str], *, deadline: float) -> Sequence[Door]:
         """What sshd says to each certificate, by name: over as few connections as it takes, since each that is refused
         counts as an attack there (MaxStartups, PerSourcePenalties, fail2ban)."""
+        try:
+            program = program_of("ssh", self._base)
+        except ConfigError as error:
+            return [Door(name, None, clean(str(error), 200)) for name in certificates]
         found: dict[str, Door] = {}
         with tempfile.TemporaryDirectory(prefix="recovery-knock-") as folder:
             paths = _written(Path(folder), certificates)
             try:
                 async with asyncio.timeout(deadline):
                     while left := {name: path for name, path in paths.items() if name not in found}:
-                        found |= judged(left, await self._said(account, [*left.values()]))
+                        found |= judged(left, await self._said(program, account, [*left.values()]))
             except TimeoutError:
                 late = f"ssh did not end within {deadline:g} s"
                 found = {name: found.get(name, Door(name, None, late)) for name in certificates}
         return [found[name] for name in certificates]
 
-    async def _said(self, account: str, paths: Sequence[str]) -> str:
+    async def _said(self, program: str, account: str, paths: Sequence[str]) -> str:
         """What the client tells of one connection that offers them one after the other."""
         process = await asyncio.create_subprocess_exec(
-            *self._words(account, paths), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            program, *self._words(account, paths), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE, start_new_session=True, preexec_fn=ends_with_this_process(),
             env={**{n: os.environ[n] for n in ("PATH", "HOME") if n in os.environ}, "LC_ALL": "C"},
         )  # fmt: skip
@@ -66,7 +73,7 @@ class Knocking:
     def _words(self, account: str, paths: Sequence[str]) -> list[str]:
         host = self._host
         known = [] if host.known_hosts is None else [
-            f"UserKnownHostsFile={self._base / host.known_hosts}", f"GlobalKnownHostsFile={os.devnull}"
+            f"UserKnownHostsFile={quoted(str(self._base / host.known_hosts))}", f"GlobalKnownHostsFile={os.devnull}"
         ]  # fmt: skip
         said = [
             "BatchMode=yes", "PreferredAuthentications=publickey", "IdentitiesOnly=yes", "IdentityAgent=none",
@@ -77,7 +84,7 @@ class Knocking:
         ]  # fmt: skip
         config = "none" if host.config is None else str(self._base / host.config)
         options = [word for each in said for word in ("-o", each)]
-        return ["ssh", "-v", "-F", config, *options, "-l", account, "--", host.address, "exit"]
+        return ["-v", "-F", config, *options, "-l", account, "--", host.address, "exit"]
 
 
 def _written(folder: Path, certificates: Mapping[str, str]) -> Mapping[str, str]:

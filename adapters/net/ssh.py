@@ -196,11 +196,11 @@ class SshConnection:
         ]
         if not proven or known is not None:
             known = known if proven and known is not None else os.devnull
-            said += [f"UserKnownHostsFile={_quoted(known)}", f"GlobalKnownHostsFile={os.devnull}"]
+            said += [f"UserKnownHostsFile={quoted(known)}", f"GlobalKnownHostsFile={os.devnull}"]
         if host.identity is not None:
-            said += [f"IdentityFile={_quoted(str(self._base / host.identity))}", "IdentitiesOnly=yes"]
+            said += [f"IdentityFile={quoted(str(self._base / host.identity))}", "IdentitiesOnly=yes"]
         if host.certificate is not None:
-            said.append(f"CertificateFile={_quoted(str(self._base / host.certificate))}")
+            said.append(f"CertificateFile={quoted(str(self._base / host.certificate))}")
         if host.user is not None:
             said.append(f"User={host.user}")
         if host.port is not None:
@@ -244,7 +244,7 @@ def _options(said: Sequence[str]) -> list[str]:
     return [word for each in said for word in ("-o", each)]
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
     """A path as a value of an option: ssh splits at spaces and expands `%`."""
     return '"' + path.replace("%", "%%").replace('"', '\\"') + '"'
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import ExitStack
+from pathlib import Path
 
-from state.errors import ReadFailure, Trouble
+from adapters.files.programs import program_of
+from state.errors import ConfigError, ReadFailure, Trouble
 
 LIMIT = 5.0
 """Seconds that one verification may take; it takes a few milliseconds."""
@@ -29,12 +31,15 @@ class OpenSshSignatures:
             words = ["-Y", "verify", "-f", _path(files[0]), "-I", WHO, "-n", namespace, "-s", _path(files[1])]
             try:
                 process = await asyncio.create_subprocess_exec(
-                    self._program, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+                    program_of(self._program, Path("/")), *words,
+                    stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.DEVNULL, pass_fds=files, start_new_session=True,
                     env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
                 )  # fmt: skip
             except OSError as error:
                 raise ReadFailure(Trouble.ERROR, f"{self._program} cannot be run here: {error.strerror}") from error
+            except ConfigError as error:  # what another account could have put there would say yes to everything
+                raise ReadFailure(Trouble.ERROR, f"{self._program} cannot be run here: {error}") from error
             try:
                 async with asyncio.timeout(LIMIT):
                     await process.communicate(signed)

@@ -91,7 +91,7 @@ class Granting:
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._claims: dict[str, asyncio.Lock] = {}
         self._hurry = asyncio.Event()
-        self._pictures = Pictures(self._live_oids, self._note_own)
+        self._pictures = Pictures(self._beside, self._note_own)
 
     async def watch(self) -> None:
         """Look at each target for as long as the engine lives."""
@@ -212,8 +212,11 @@ class Granting:
             raise not_found("database with access", grant.database, self._outside().access)
         return found
 
-    def _live_oids(self, name: str) -> list[int]:
-        return [each.oid for each in self._grants.open if each.database == name]
+    def _beside(self, grant: Grant) -> list[int]:
+        """The OIDs of live grants there. One that is over has no role; and one that began after a superuser's may be
+        that superuser's own making: both are differences."""
+        live = [each for each in self._grants.open if each.database == grant.database]
+        return [each.oid for each in live if not grant.pictured or each.seqs[0] <= grant.seqs[0]]
 
     def _live(self, name: str) -> bool:
         return any(each.database == name for each in self._grants.open)

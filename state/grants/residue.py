@@ -27,10 +27,9 @@ Note = Callable[[Body], Awaitable[bool]]
 
 
 class Pictures:
-    """Takes them, and compares. `oids` are the live grants of a database: their roles come and go. One that is over has
-    no role: whatever has its OID then is a difference."""
+    """Takes them, and compares. `oids` are the grants beside one whose roles are left out, as they come and go."""
 
-    def __init__(self, oids: Callable[[str], Collection[int]], note: Note) -> None:
+    def __init__(self, oids: Callable[[Grant], Collection[int]], note: Note) -> None:
         self._oids, self._note = oids, note
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -53,7 +52,7 @@ class Pictures:
 
     async def _taken(self, grant: Grant, target: CanGrant) -> None:
         try:
-            items = await target.picture(self._oids(grant.database), deadline=DEADLINE)
+            items = await target.picture(self._oids(grant), deadline=DEADLINE)
         except ReadFailure:
             await asyncio.sleep(AGAIN)
             return
@@ -77,7 +76,7 @@ class Pictures:
         if not grant.pictured:
             return (NO_PICTURE,)
         try:
-            after = await target.picture(self._oids(grant.database), deadline=DEADLINE)
+            after = await target.picture(self._oids(grant), deadline=DEADLINE)
         except ReadFailure:
             return None
         before = [PictureItem.of(line) for line in grant.picture]

@@ -71,6 +71,21 @@ async def test_what_it_left_keeps_it_red_until_it_is_gone() -> None:
         assert again.engine.view("header").alarms == ()
 
 
+async def test_roles_that_a_superuser_marks_as_grants_are_in_the_picture() -> None:
+    target = MemoryAccess()
+    target.made("G-BEFORE", 16400)
+    async with granting(target) as lab:
+        await until(lambda: state_of(lab, "G-BEFORE") is GrantState.ARMED)
+        armed(target)
+        await opened(lab, target)
+        assert sorted(target.left_out[0]) == [16400, 16500]
+        target.made("G-FORGED", 16600)
+        await until(lambda: state_of(lab, "G-FORGED") is GrantState.ARMED)
+        await lab.engine.granting.end(YOU, "G-AAAAAA")
+        await until(lambda: "grant.compared" in lab.kinds())
+        assert target.left_out[-1] == [16400]
+
+
 async def test_another_person_than_its_holder_accepts_what_stays() -> None:
     target = MemoryAccess()
     armed(target)

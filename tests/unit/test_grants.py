@@ -54,6 +54,7 @@ class MemoryAccess:
         self.sessions: dict[int, list[GrantSession]] = {}
         self.reapers: dict[str, set[int]] = {"a": set(), "b": set()}
         self.opened: list[int] = []
+        self.left_out: list[list[int]] = []
         self.against: list[str] = []
         self.answers, self.watches, self.mute_picture = True, True, False
         self.system, self.blocked = "system 1", list[int]()
@@ -132,6 +133,7 @@ class MemoryAccess:
     async def picture(self, oids: Collection[int], *, deadline: float) -> Sequence[PictureItem]:
         if self.mute_picture:
             raise ReadFailure(Trouble.TIMEOUT, "no picture")
+        self.left_out.append(list(oids))
         return sorted(self.items)
 
     async def finish(self, oid: int, *, deadline: float) -> None:
