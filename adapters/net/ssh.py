@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from adapters.files.programs import program_of
 from adapters.net.child_process import ends_with_this_process
 from adapters.net.socket_folder import SocketFolder
 from state.errors import ConfigError, ReadFailure, Trouble
@@ -120,9 +121,11 @@ class SshConnection:
         if len(os.fsencode(self._control)) > LONGEST_SOCKET:
             message = f"{self.name}: the path of the control socket is too long: {self._control}"
             raise ReadFailure(Trouble.ERROR, message)
+        program = self._program()
         with tempfile.TemporaryFile() as said:
             try:
                 self._master = await asyncio.create_subprocess_exec(
+                    program,
                     *self._opening(),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
@@ -157,7 +160,8 @@ class SshConnection:
 
     async def _control_command(self, what: str, options: Sequence[str], deadline: float) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *self._through(),
+            self._program(),
+            *self._through()[1:],
             "-O",
             what,
             *options,
@@ -178,6 +182,13 @@ class SshConnection:
                 process.kill()
                 await process.wait()
         return process.returncode or 0, _said(said)
+
+    def _program(self) -> str:
+        """The client, not one that another account could have put into a folder of PATH. Raises ReadFailure."""
+        try:
+            return program_of("ssh", self._base)
+        except ConfigError as error:
+            raise ReadFailure(Trouble.ERROR, f"{self.name}: ssh cannot be started: {error}") from error
 
     def _through(self) -> list[str]:
         """The client on the kept connection; without it, it fails instead of making one of its own."""
@@ -207,7 +218,7 @@ class SshConnection:
             said.append(f"Port={host.port}")
         config = "none" if host.config is None else str(self._base / host.config)
         options = _options((*ALWAYS, *said))
-        return ["ssh", "-F", config, "-M", "-N", "-S", str(self._control), *options, "--", host.address]
+        return ["-F", config, "-M", "-N", "-S", str(self._control), *options, "--", host.address]
 
 
 def require_files(hosts: Mapping[str, SshHost], base: Path) -> None:

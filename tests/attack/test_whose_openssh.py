@@ -9,6 +9,7 @@ import pytest
 
 from adapters.access.authority import Authority, wanted_certificate
 from adapters.access.knocking import Knocking
+from adapters.net.ssh import SshConnections
 from adapters.signatures.openssh import OpenSshSignatures
 from state.api.approvals import NAMESPACE
 from state.errors import EffectRefused, ReadFailure
@@ -54,4 +55,8 @@ async def test_what_another_account_put_there_is_not_run(
     host = SshHost(address="127.0.0.1", port=1, user="x")
     doors = await Knocking(host, tmp_path).doors("bg_x", {"certificate": "ssh-ed25519 AAAA"}, deadline=5)
     assert [each.accepted for each in doors] == [None]
+    connections = SshConnections({"h": host}, tmp_path)
+    with pytest.raises(ReadFailure, match="ssh cannot be started" if how == "of everybody" else "h: "):
+        await connections.to("h").connect(deadline=5)
+    await connections.close()
     assert not (tmp_path / "ran").exists()
