@@ -273,3 +273,45 @@ async def test_settings_of_a_database_do_not_keep_an_end_away(pair: Pair) -> Non
         admin = await as_admin(pair)
         await admin.execute("set default_transaction_read_only = off")
         await admin.execute("alter database postgres reset all; alter database postgres owner to postgres")
+
+
+async def test_who_began_to_prove_a_password_before_the_end_is_not_let_in_after_it(pair: Pair) -> None:
+    """The last word of the exchange comes after the login was closed, and the role dropped."""
+    go_on, held = asyncio.Event(), asyncio.Event()
+
+    async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", pair.primary)
+
+        async def answers() -> None:
+            while data := await there.read(65_536):
+                writer.write(data)
+            writer.close()
+
+        task, pieces = asyncio.create_task(answers()), 0
+        while data := await reader.read(65_536):
+            pieces += 1
+            if pieces == 3:  # startup, the first and the last word of the client
+                held.set()
+                await go_on.wait()
+            back.write(data)
+        back.close()
+        await task
+
+    server = await asyncio.start_server(between, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with target_of(pair) as target:
+            grant = await granted(pair, target, "w1")
+            slow = asyncio.create_task(
+                asyncpg.connect(host="127.0.0.1", port=port, user=grant.role, password=grant.secret,
+                                database="postgres", ssl=False, timeout=20)
+            )  # fmt: skip
+            async with asyncio.timeout(5):
+                await held.wait()
+            await target.block(grant.armed.oid, deadline=4)
+            go_on.set()
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+                await slow
+            assert isinstance(await grant.end(), EndProof)
+    finally:
+        server.close()
