@@ -65,6 +65,7 @@ class Reapers:
             session.terminate()
             return ""
         await session.fetch(UNLIMITED)
+        await session.execute("set synchronous_commit = local")  # else an end waits for a standby that may be gone
         await session.fetchval("select set_config('application_name', $1, false)", name)  # last: by it, it is found
         self._running = {key: each for key, each in self._running.items() if not each[1].done()}
         self._running[node, oid] = session, asyncio.create_task(_run(session, oid), name=f"{NAME} {node} {oid}")

@@ -14,6 +14,7 @@ from state.granting.model import Bundle, EndObstacle, EndProof, NotEnded, role_n
 from state.grants.ending import GrantEnd
 from tests.contract.access_pair import MAJORS, Granted, access_pair, as_admin, granted, target_of
 from tests.contract.components import Pair, as_user_argv
+from tests.contract.test_access_ending import closed
 
 
 @pytest.fixture(scope="module", params=sorted(MAJORS))
@@ -119,3 +120,43 @@ def test_what_is_printed_is_done_as_a_whole_or_not_at_all(pair: Pair) -> None:
     there = "select proname from pg_proc where pronamespace = 'recovery_access'::regnamespace"
     told = subprocess.run(as_user_argv(*command, "-Atc", there), capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.split() == ["over"]
+
+
+async def test_the_server_ends_it_though_no_standby_confirms_anything(pair: Pair) -> None:
+    async with target_of(pair) as target:
+        grant = await granted(pair, target, "s6", seconds=3)
+        assert await target.watch(grant.armed.oid, deadline=4) == {}
+        session = await grant.login()
+        set_at(pair, "synchronous_standby_names", "'nobody'")
+        try:
+            await target.close()
+            async with asyncio.timeout(9):
+                while not await closed(session):
+                    await asyncio.sleep(0.1)
+        finally:
+            set_at(pair, "synchronous_standby_names", None)
+        assert isinstance(await grant.end(), EndProof)
+
+
+ACCOUNT = ("transaction_timeout = '1s'", "idle_session_timeout = '1s'", "default_transaction_read_only = on")
+
+
+@pytest.mark.parametrize("setting", ACCOUNT)
+async def test_settings_of_the_account_that_acts_keep_no_end_from_coming(pair: Pair, setting: str) -> None:
+    if setting.startswith("transaction_timeout") and "pginstall" not in str(pair.bin):
+        setting = "idle_in_transaction_session_timeout = '1s'"
+    pair.psql(pair.primary, f"alter role ops set {setting}")
+    try:
+        async with target_of(pair) as target:
+            grant = await granted(pair, target, f"t{ACCOUNT.index(setting) if setting in ACCOUNT else 'x'}", seconds=5)
+            assert await target.watch(grant.armed.oid, deadline=4) == {}
+            session = await grant.login()
+            await asyncio.sleep(2.5)
+            assert grant.armed.oid in (await target.seen([], deadline=4)).reapers["a"]
+            await target.close()
+            async with asyncio.timeout(9):
+                while not await closed(session):
+                    await asyncio.sleep(0.1)
+            assert isinstance(await grant.end(), EndProof)
+    finally:
+        pair.psql(pair.primary, f"alter role ops reset {setting.split()[0]}")
