@@ -22,6 +22,7 @@ class NodeAccess:
 
     standby: bool
     clock: float
+    wal: int
     roles: Sequence[TargetGrant]
     sessions: Sequence[tuple[int, Mapping[str, Any]]]
     starting: Sequence[int]
@@ -42,6 +43,7 @@ def node_facts(row: Mapping[str, Any], version: int) -> NodeAccess:
         return NodeAccess(
             standby=bool(row["standby"]),
             clock=float(row["clock"]),
+            wal=int(row["wal"]),
             roles=[_role(each) for each in json.loads(row["roles"])],
             sessions=[(int(oid), dict(session)) for oid, session in json.loads(row["sessions"])],
             starting=[int(pid) for pid in json.loads(row["starting"])],
@@ -87,6 +89,7 @@ def seen_of(
         unable=read[leading[0]].unable,
         logged=read[leading[0]].logged,
         system=read[leading[0]].system,
+        wal={node: each.wal for node, each in read.items()},
         admitting={node: _admitting(each) for node, each in read.items()},
         unread=unread,
         poolers={name: each for name, each in behind.items() if isinstance(each, PoolerSeen)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.access.pooler_console import DATABASE, pooler_console
@@ -42,6 +42,7 @@ class PgBouncer:
                 clients=_counted(clients),
                 servers=_counted(servers),
                 shares=any(each["key"] == "so_reuseport" and each["value"] not in ("0", "no") for each in settings),
+                disguised=_disguised(clients, {each["name"] for each in entries if _forces(each)}),
             )
         except (KeyError, ValueError) as error:
             told = f"pooler {self.name}: its answer is not as expected ({type(error).__name__})"
@@ -51,6 +52,16 @@ class PgBouncer:
 def _forces(entry: Mapping[str, str]) -> bool:
     """The console itself is an entry too, and no way to a server."""
     return bool(entry["force_user"]) and entry["name"] != DATABASE
+
+
+def _disguised(clients: Sequence[Mapping[str, str]], forced: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """The entries of another user where each user's clients are."""
+    found: dict[str, list[str]] = {}
+    for row in clients:
+        names = found.setdefault(_text(row["user"]), []) if row["database"] in forced else []
+        if _text(row["database"]) not in names:
+            names.append(_text(row["database"]))
+    return found
 
 
 def _counted(rows: Sequence[Mapping[str, str]]) -> Mapping[str, int]:

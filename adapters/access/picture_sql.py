@@ -1,4 +1,4 @@
-"""What is read of a cluster for a picture: of the whole cluster, and of each database.
+"""What is read of a whole cluster for a picture, and the functions of its tier.
 
 The account that acts reads what everybody may; what only superusers see comes from `recovery_access.private_*`, as
 digests with a salt that only superusers can read.
@@ -52,104 +52,17 @@ CLUSTER: dict[PictureKind, str] = {
     ),
 }
 """Thing and value. `$1` are the OIDs of grants: their roles are made and removed here."""
-
-BODY = "concat_ws(',', p.prosrc, p.probin, p.prolang, p.proowner, p.prosecdef, p.proconfig, p.prosqlbody)"
-USERS = "n.nspname !~ '^pg_(toast|temp)' and n.nspname <> 'information_schema'"
-FUNCTIONS = (
-    f"select p.oid::regprocedure::text, {BODY} from pg_proc as p join pg_language as l on l.oid = p.prolang "
-    "join pg_namespace as n on n.oid = p.pronamespace where p.oid >= 16384 and n.nspname <> 'recovery_access' "
-    "and n.nspname !~ '^pg_temp' and "
-)
-RELATIONS = "from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where "
-DATABASE: dict[PictureKind, str] = {
-    PictureKind.DEFINER: FUNCTIONS + "p.prosecdef",
-    PictureKind.NATIVE_FUNCTION: FUNCTIONS + "not p.prosecdef and not l.lanpltrusted and l.lanname <> 'sql'",
-    PictureKind.FUNCTION: FUNCTIONS + "not p.prosecdef and (l.lanpltrusted or l.lanname = 'sql')",
-    PictureKind.SYSTEM_FUNCTION: (
-        f"select 'of the system', md5(string_agg(md5(p.oid || {BODY}), ',' order by p.oid)) from pg_proc as p "
-        "where p.oid < 16384 union all select 'views of the system', md5(string_agg(md5(concat_ws(',', r.oid, "
-        "r.ev_class, r.ev_qual, r.ev_action)), ',' order by r.oid)) from pg_rewrite as r where r.oid < 16384 "
-        "union all select 'operators of the system', md5(string_agg(md5(o::text), ',' order by o.oid)) "
-        "from pg_operator as o where o.oid < 16384 union all select 'types of the system', "
-        "md5(string_agg(concat_ws(',', t.oid, t.typinput, t.typoutput), ';' order by t.oid)) from pg_type as t "
-        "where t.oid < 16384 union all select 'casts of the system', md5(string_agg(c::text, ',' order by c.oid)) "
-        "from pg_cast as c where c.oid < 16384"
-    ),
-    PictureKind.OWN_FUNCTION: (
-        f"select p.oid::regprocedure::text, {BODY} from pg_proc as p "
-        "where p.pronamespace = 'recovery_access'::regnamespace"
-    ),
-    PictureKind.FUNCTION_RIGHT: "select oid::regprocedure::text, proacl::text from pg_proc where proacl is not null",
-    PictureKind.EVENT_TRIGGER: (
-        "select evtname, concat_ws(',', evtevent, evtowner, evtfoid, evtenabled, evttags) from pg_event_trigger"
-    ),
-    PictureKind.LANGUAGE: (
-        "select lanname, concat_ws(',', lanowner, lanpltrusted, lanplcallfoid, lanacl) from pg_language"
-    ),
-    PictureKind.EXTENSION: "select extname, concat_ws(',', extversion, extowner, extnamespace) from pg_extension",
-    PictureKind.WRAPPER: "select fdwname, xmin::text from pg_foreign_data_wrapper",
-    PictureKind.FOREIGN_SERVER: "select srvname, xmin::text from pg_foreign_server",
-    PictureKind.PUBLICATION: (
-        "select p.pubname, concat_ws(',', p.xmin, (select "
-        "string_agg(r.prrelid || ':' || r.xmin, ',' order by r.prrelid) from pg_publication_rel as r "
-        "where r.prpubid = p.oid)) from pg_publication as p"
-    ),
-    PictureKind.DEFAULTS: (
-        "select format('%s in %s, %s', d.defaclrole::regrole, coalesce(n.nspname, 'all schemas'), d.defaclobjtype), "
-        "d.defaclacl::text from pg_default_acl as d left join pg_namespace as n on n.oid = d.defaclnamespace"
-    ),
-    PictureKind.SCHEMA: (
-        f"select n.nspname, concat_ws(',', n.nspowner, n.nspacl) from pg_namespace as n where {USERS}"
-    ),
-    PictureKind.OWNERSHIP: (
-        "select c.oid::regclass::text, concat_ws(',', c.relowner, c.relkind) " + RELATIONS
-        + f"{USERS} and c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')"
-    ),
-    PictureKind.TABLE_RIGHT: (
-        f"select c.oid::regclass::text, c.relacl::text {RELATIONS}{USERS} and c.relacl is not null"
-    ),
-    PictureKind.COLUMN_RIGHT: (
-        "select format('%s.%s', a.attrelid::regclass, a.attname), a.attacl::text from pg_attribute as a "
-        "where a.attacl is not null"
-    ),
-    PictureKind.ROW_SECURITY: (
-        "select oid::regclass::text, concat_ws(',', relrowsecurity, relforcerowsecurity) from pg_class "
-        "where relrowsecurity or relforcerowsecurity"
-    ),
-    PictureKind.POLICY: "select format('%s on %s', polname, polrelid::regclass), xmin::text from pg_policy",
-    PictureKind.TRIGGER: (
-        "select format('%s on %s', tgname, tgrelid::regclass), concat_ws(',', tgfoid, tgenabled, tgtype, tgargs) "
-        "from pg_trigger where not tgisinternal"
-    ),
-    PictureKind.RULE: (
-        "select format('%s on %s', r.rulename, r.ev_class::regclass), concat_ws(',', r.ev_enabled, r.xmin) "
-        "from pg_rewrite as r where r.rulename <> '_RETURN' and r.oid >= 16384"
-    ),
-    PictureKind.VIEW: (
-        "select r.ev_class::regclass::text, r.xmin::text from pg_rewrite as r where r.rulename = '_RETURN' "
-        "and r.oid >= 16384"
-    ),
-    PictureKind.CAST: (
-        "select format('%s as %s', castsource::regtype, casttarget::regtype), concat_ws(',', castfunc, castcontext) "
-        "from pg_cast where oid >= 16384"
-    ),
-    PictureKind.OPERATOR: (
-        "select o.oid::regoperator::text, concat_ws(',', o.oprcode, o.oprowner) from pg_operator as o "
-        "where o.oid >= 16384 union all select 'aggregate ' || a.aggfnoid::regprocedure, concat_ws(',', a.aggtransfn, "
-        "a.aggfinalfn, a.aggcombinefn, a.agginitval) from pg_aggregate as a where a.aggfnoid >= 16384"
-    ),
-    PictureKind.EXPRESSION: (
-        "select t.name, md5(t.told) from (select c.oid::regclass::text as name, concat_ws(';', (select "
-        "string_agg(d.adnum || ':' || d.adbin::text, ',' order by d.adnum) from pg_attrdef as d where d.adrelid = "
-        "c.oid), (select string_agg(k.conname || ':' || k.conbin::text, ',' order by k.conname) from pg_constraint "
-        "as k where k.conrelid = c.oid and k.contype = 'c'), (select string_agg(concat_ws(':', i.indexrelid, "
-        "i.indexprs, i.indpred), ',' order by i.indexrelid) from pg_index as i where i.indrelid = c.oid and "
-        f"(i.indexprs is not null or i.indpred is not null))) as told {RELATIONS}{USERS} and c.oid >= 16384) as t "
-        "where t.told <> ''"
-    ),
-    PictureKind.LARGE_OBJECT: "select oid::text, concat_ws(',', lomowner, lomacl) from pg_largeobject_metadata",
-    PictureKind.LABEL: "select format('%s %s', objtype, objname), label from pg_seclabels where objtype <> 'role'",
-}  # fmt: skip
+MARKED = """
+select coalesce(array_agg(r.oid), '{}') from pg_roles as r where r.oid = any($1) and r.rolname ~ '^bg_'
+  and shobj_description(r.oid, 'pg_authid') ~ '^recovery grant [{]'
+"""
+"""Those of them that are there and marked: whoever gives another role the number of a grant hides nothing by it."""
+CLOSED = """
+select d.datname::text, d.datallowconn and d.datname <> 'template0',
+  concat_ws(',', pg_stat_get_db_sessions(d.oid), pg_stat_get_db_stat_reset_time(d.oid))
+from pg_database as d order by 1
+"""
+"""Databases, whether they are read, and how often somebody was in one: what nobody was in is as it was."""
 
 SUPER = "recovery_super"
 """Nobody can log in as it; who holds a grant of this tier becomes it by SET ROLE. Its sessions stay those of its own
@@ -182,12 +95,14 @@ declare salt text := (select s.salt from recovery_access.salt as s limit 1);
 begin
   return query with told (kind, thing, value) as (
     select 'password', rolname::text, coalesce(rolpassword, '') from pg_authid
-      where shobj_description(oid, 'pg_authid') is null or shobj_description(oid, 'pg_authid') !~ '^recovery grant'
+      where not coalesce(rolname ~ '^bg_' and shobj_description(oid, 'pg_authid') ~ '^recovery grant', false)
     union all select case when name ~ '_preload_libraries$' then 'preload'
         when name ~ '_command$|_library$|_program$|^jit_provider$|^dynamic_library_path$' then 'command'
         when sourcefile ~ 'postgresql\\.auto\\.conf$' then 'auto-conf' else 'conf' end,
       coalesce(name, 'line ' || sourceline) || ' in ' || substring(sourcefile from '[^/]*$'),
       string_agg(coalesce(setting, '') || coalesce(error, ''), ',' order by seqno) from pg_file_settings group by 1, 2
+    union all select 'hba', 'order of its lines', string_agg(concat_ws(' ', type, database, user_name, address, netmask,
+      auth_method, options), '; ' order by ordinality) from pg_hba_file_rules() with ordinality
     union all select 'hba', concat_ws(' ', type, array_to_string(database, ','), array_to_string(user_name, ','),
       address, netmask, auth_method, error), count(*) || coalesce(string_agg(array_to_string(options, ' '), ','), '')
       from pg_hba_file_rules group by 1, 2

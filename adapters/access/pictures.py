@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 import asyncpg
 
-from adapters.access.picture_sql import CLUSTER, DATABASE
+from adapters.access.picture_objects import DATABASE
+from adapters.access.picture_sql import CLOSED, CLUSTER, MARKED
 from state.errors import ReadFailure, Trouble
 from state.granting.picture import MOST, PictureItem, PictureKind
 from state.text import clean
@@ -20,21 +21,29 @@ Reading = Callable[[str], AbstractAsyncContextManager[Session]]
 WHOLE = "(cluster)"
 LONGEST = 200
 """Characters of a thing's name."""
-DATABASES = "select datname::text, datallowconn from pg_database where datname <> 'template0' order by 1"
+ROWS = (
+    "select q.a, left(encode(sha256(convert_to(coalesce(q.b::text, ''), getdatabaseencoding())), 'hex'), 16) "
+    f"from ({{}}) as q(a, b) limit {MOST + 1}"
+)
+WHOLE_OF = (
+    "select left(encode(sha256(string_agg(sha256(convert_to(concat_ws(E'\\n', q.a::text, q.b::text), "
+    "getdatabaseencoding())), ''::bytea order by q.a::text, q.b::text)), 'hex'), 16) from ({}) as q(a, b)"
+)
 
 
 async def taken(reading: Reading, oids: Collection[int]) -> Sequence[PictureItem]:
     """The whole cluster and each database. Raises ReadFailure when the cluster itself is not read."""
     items: list[PictureItem] = []
     async with reading("") as session:
+        marked = await session.fetchval(MARKED, list(oids))
         for kind, query in CLUSTER.items():
-            items += await _read(session, kind, WHOLE, query, list(oids))
+            items += await _read(session, kind, WHOLE, query, marked)
         items += await _private(session, WHOLE, "select * from recovery_access.private_cluster()")
-        names = [(str(row[0]), bool(row[1])) for row in await session.fetch(DATABASES)]
-    for name, is_open in names:
+        databases = [(str(row[0]), bool(row[1]), str(row[2])) for row in await session.fetch(CLOSED)]
+    for name, is_open, visits in databases:
         shown = clean(name, LONGEST)
         if not is_open:
-            items.append(PictureItem(PictureKind.UNREAD, shown, "refuses connections", ""))
+            items.append(PictureItem(PictureKind.UNREAD, shown, "refuses connections", clean(visits, LONGEST)))
             continue
         try:
             items += await _database(reading, name, shown)
@@ -53,10 +62,11 @@ async def _database(reading: Reading, name: str, shown: str) -> list[PictureItem
 
 
 async def _read(session: Session, kind: PictureKind, database: str, query: str, *args: object) -> list[PictureItem]:
-    rows = await session.fetch(f"select q.a, q.b from ({query}) as q(a, b) limit {MOST + 1}", *args)
+    rows = await session.fetch(ROWS.format(query), *args)
     if len(rows) > MOST:
-        return [PictureItem(PictureKind.TOO_MANY, database, f"more than {MOST} of {kind.value}", "")]
-    return _items(database, [(kind, row[0], hashlib.sha256(str(row[1]).encode()).hexdigest()[:16]) for row in rows])
+        digest = await session.fetchval(WHOLE_OF.format(query), *args)
+        return [PictureItem(PictureKind.TOO_MANY, database, f"more than {MOST} of {kind.value}", str(digest))]
+    return _items(database, [(kind, row[0], str(row[1])) for row in rows])
 
 
 async def _private(session: Session, database: str, query: str) -> list[PictureItem]:

@@ -39,6 +39,8 @@ select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::fl
       select from pg_db_role_setting as d, unnest(d.setconfig) as c where c ~ '^log_statement='
         and (d.setrole = 0 or d.setrole = any ($1::oid[]))) then 'unknown' else g.setting end
     from pg_settings as g where g.name = 'log_statement') as logged,
+  coalesce((case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+    else pg_current_wal_flush_lsn() end - '0/0')::int8, 0) as wal,
   (select coalesce(json_agg(l), '[]') from recovery_access.listed() as l)::text as roles,
   (select coalesce(json_agg(json_build_array(o.oid, to_json(s))), '[]')
     from (select unnest($1::oid[]) as oid union select role_oid from recovery_access.listed() where ours) as o

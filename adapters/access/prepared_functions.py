@@ -339,22 +339,4 @@ create or replace function recovery_access.unable() returns text
       where r.rolname in (@LENT@) and not exists (select from pg_auth_members as m
         where m.roleid = r.oid and m.member = 'recovery_owner'::regrole and m.admin_option)) end)
 $f$;
-
-create or replace function recovery_access.listed()
-  returns table (role_oid oid, role_name text, mark text, can_login boolean, valid_until float8, superuser boolean,
-    rights text, ours boolean)
-  language sql stable security definer set search_path = pg_catalog, pg_temp as $f$
-  select r.oid, r.rolname::text, coalesce(recovery_access.mark(r.oid)::text, ''), r.rolcanlogin,
-    case when r.rolvaliduntil is null then null when not isfinite(r.rolvaliduntil) then null
-      else extract(epoch from r.rolvaliduntil)::float8 end,
-    r.rolsuper, array_to_string(array(select g.rolname from pg_auth_members as m join pg_roles as g on g.oid = m.roleid
-      where m.member = r.oid order by 1), ', '), recovery_access.mark(r.oid) is not null
-  from pg_roles as r
-  where recovery_access.mark(r.oid) is not null
-    or (r.oid >= 16384 and r.rolcanlogin and (r.rolsuper or r.rolcreaterole or r.rolbypassrls or r.rolreplication
-      or exists (select from pg_auth_members as m join pg_roles as g on g.oid = m.roleid where m.member = r.oid
-        and g.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_execute_server_program',
-          'pg_read_server_files', 'pg_write_server_files', 'pg_signal_backend', 'pg_database_owner'))))
-  order by 2
-$f$;
 """

@@ -13,6 +13,7 @@ from __future__ import annotations
 from adapters.access.picture_sql import SUPER, tier_sql
 from adapters.access.prepared_ends import CLEANER, REAPER
 from adapters.access.prepared_functions import FUNCTIONS, HEAD
+from adapters.access.prepared_powers import POWERS
 from state.granting.model import Bundle
 
 SCHEMA, OWNER, ORPHANS = "recovery_access", "recovery_owner", "recovery_orphans"
@@ -129,7 +130,7 @@ def _functions(longest: int, schema_owner: str | None, superuser: bool) -> str:
     ]
     told = {"HEAD": HEAD, "CASES": cases, "LONGEST": str(longest), "VERSION": str(VERSION)}
     told["LENT"] = ", ".join(literal(role) for role in lent)
-    body = FUNCTIONS
+    body = FUNCTIONS + POWERS
     for name, value in told.items():
         body = body.replace(f"@{name}@", value)
     return "\n".join([*head, body, "reset role;", CLEANER, REAPER])

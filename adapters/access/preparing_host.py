@@ -19,7 +19,7 @@ from state.estate.model import Estate
 from state.host.regular import bounded
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("__init__", "acts", "doorkeeper", "ending", "leftovers", "main", "running", "seeing", "store")
+PARTS = ("__init__", "acts", "doorkeeper", "ending", "leftovers", "main", "running", "seeing", "store", "watched")
 SOURCES = (
     "state/__init__.py", "state/host/__init__.py", "state/host/regular.py", "adapters/__init__.py",
     "adapters/access/__init__.py", *(f"adapters/access/on_host/{name}.py" for name in PARTS),

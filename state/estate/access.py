@@ -50,7 +50,9 @@ class AccessEntry(Entry):
     poolers: Mapping[Name, PoolerEntry] = Field(default_factory=dict)
 
 
-RAISED_GROUPS = ("root", "sudo", "wheel", "admin", "docker", "lxd", "disk", "shadow")
+RAISED_GROUPS = (
+    "root", "sudo", "wheel", "admin", "docker", "lxd", "disk", "shadow", "staff", "kmem", "libvirt", "incus-admin",
+)  # fmt: skip
 """Whose members can become root."""
 PROGRAM = "/usr/local/libexec/recovery-access"
 """Where `recovery host prepare` puts what it makes."""

@@ -114,21 +114,24 @@ class PoolerSeen:
     """What a pooler in front of a cluster tells. `forced`: the entries that log in as another user than their client,
     and as whom; `paused` are entries where everybody waits. `clients` and `servers`: how many clients it has, and how
     many sessions it keeps at servers, by user. `shares`: it shares its port with others, and any of them may have
-    answered."""
+    answered. `disguised`: the entries of another user where it has clients, by user; one of them may be made by
+    `*`, of which it does not tell before somebody uses it."""
 
     forced: Mapping[str, str]
     paused: Sequence[str]
     clients: Mapping[str, int]
     servers: Mapping[str, int]
     shares: bool = False
+    disguised: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessSeen:
     """What all nodes of a cluster tell. `clock` is the primary's, epoch seconds. `unread` are the nodes that did not
     answer and why: nothing is known of sessions there. `reapers` are the grants whose end is waited for inside a
-    server, per node. `admitting` are the grants whose role can log in at a node by what that node knows. `unable`: what
-    the accounts lack to end a grant, empty when nothing. `logged`: which statements the server's log has
+    server, per node. `wal` is how far each node has got, in bytes: what the primary has written, what a standby has
+    replayed. `admitting` are the grants whose role can log in at a node by what that node knows. `unable`: what the
+    accounts lack to end a grant, empty when nothing. `logged`: which statements the server's log has
     (`log_statement`). `system` is which cluster or machine it says it is, empty where it does not."""
 
     roles: Sequence[TargetGrant]
@@ -139,6 +142,7 @@ class AccessSeen:
     primary: str = ""
     unable: str = ""
     logged: str = ""
+    wal: Mapping[str, int] = field(default_factory=dict)
     admitting: Mapping[str, Sequence[int]] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     poolers: Mapping[str, PoolerSeen] = field(default_factory=dict)

@@ -37,6 +37,7 @@ class PictureKind(StrEnum):
     NATIVE_FUNCTION = "native-function"
     FUNCTION = "function"
     SYSTEM_FUNCTION = "system-function"
+    SYSTEM_CATALOGUE = "system-catalogue"
     OWN_FUNCTION = "own-function"
     FUNCTION_RIGHT = "function-right"
     EVENT_TRIGGER = "event-trigger"
@@ -48,6 +49,15 @@ class PictureKind(StrEnum):
     DEFAULTS = "default-privileges"
     SCHEMA = "schema"
     OWNERSHIP = "ownership"
+    COLUMNS = "columns"
+    RELATION = "relation"
+    INDEX = "index"
+    CONSTRAINT = "constraint"
+    TYPE = "type"
+    OPERATOR = "operator"
+    ACCESS_METHOD = "access-method"
+    TEXT_SEARCH = "text-search"
+    OTHER_OBJECT = "other-object"
     TABLE_RIGHT = "table-right"
     COLUMN_RIGHT = "column-right"
     ROW_SECURITY = "row-security"
@@ -56,8 +66,6 @@ class PictureKind(StrEnum):
     RULE = "rule"
     VIEW = "view"
     CAST = "cast"
-    OPERATOR = "operator"
-    EXPRESSION = "expression"
     LARGE_OBJECT = "large-object"
     JOB = "job"
     LABEL = "label"
@@ -93,6 +101,7 @@ WAYS_OUT: dict[PictureKind, str] = {
     PictureKind.NATIVE_FUNCTION: "drop function NAME: it runs outside the language's limits, as the server's account",
     PictureKind.FUNCTION: "read it, and put back what it was from your migrations",
     PictureKind.SYSTEM_FUNCTION: "the catalogue itself was changed: restore the cluster as it was before",
+    PictureKind.SYSTEM_CATALOGUE: "what came with the server was changed: restore the cluster as it was before",
     PictureKind.OWN_FUNCTION: "recovery db prepare: until then do not believe what it tells of grants",
     PictureKind.FUNCTION_RIGHT: "revoke execute on function NAME, as it was",
     PictureKind.EVENT_TRIGGER: "drop event trigger NAME: it runs as whoever changes or logs in, superusers too",
@@ -104,6 +113,15 @@ WAYS_OUT: dict[PictureKind, str] = {
     PictureKind.DEFAULTS: "alter default privileges for role ROLE revoke …, as it was",
     PictureKind.SCHEMA: "its owner and rights as they were, or drop schema NAME",
     PictureKind.OWNERSHIP: "alter table NAME owner to …, as it was; what is new: keep or drop it",
+    PictureKind.COLUMNS: "columns, their defaults and what they are computed from: put back what your migrations say",
+    PictureKind.RELATION: "options, storage and parents of NAME: put back what your migrations say",
+    PictureKind.INDEX: "drop index NAME, or make it again from your migrations: what it computes runs as others write",
+    PictureKind.CONSTRAINT: "alter table TABLE drop constraint NAME, or add it again from your migrations",
+    PictureKind.TYPE: "read it; drop type NAME, or put back what your migrations say",
+    PictureKind.OPERATOR: "drop it, or make it again from your migrations: it runs as whoever uses it",
+    PictureKind.ACCESS_METHOD: "drop access method NAME",
+    PictureKind.TEXT_SEARCH: "drop it, or put back what your migrations say",
+    PictureKind.OTHER_OBJECT: "drop it, or put back what your migrations say",
     PictureKind.TABLE_RIGHT: "revoke … on NAME, as it was",
     PictureKind.COLUMN_RIGHT: "revoke … (COLUMN) on NAME, as it was",
     PictureKind.ROW_SECURITY: "alter table NAME enable or disable row level security, as it was",
@@ -112,8 +130,6 @@ WAYS_OUT: dict[PictureKind, str] = {
     PictureKind.RULE: "drop rule NAME on TABLE",
     PictureKind.VIEW: "read it, and put back what it was from your migrations",
     PictureKind.CAST: "drop cast (A as B)",
-    PictureKind.OPERATOR: "drop operator NAME: what looks like a comparison is another function",
-    PictureKind.EXPRESSION: "defaults, checks and index expressions of the table as they were: each runs a function",
     PictureKind.LARGE_OBJECT: "select lo_unlink(OID), or its owner as it was",
     PictureKind.JOB: "select cron.unschedule(ID): it runs whether or not anybody is logged in",
     PictureKind.LABEL: "security label … is null",
@@ -131,6 +147,7 @@ NOT_SEEN = (
 """What no picture shows; said on the card before such a grant."""
 MOST = 20_000
 """So many things of one kind and database are compared; of more it is said that there are too many."""
+NEW, CHANGED, GONE, NOT_COMPARED = "new", "changed", "gone", "not compared"
 PART = 1500
 """Things in one entry of the journal."""
 
@@ -158,7 +175,7 @@ class PictureItem:
 
 @dataclass(frozen=True, slots=True)
 class PictureDifference:
-    """What is not as it was: `change` is `new`, `changed` or `gone`."""
+    """What is not as it was: `change` is one of `new`, `changed`, `gone` and `not compared`."""
 
     kind: PictureKind
     database: str
@@ -178,26 +195,40 @@ class PictureDifference:
 
 FOLLOWS = frozenset({PictureKind.ROLE_FLAGS, PictureKind.PASSWORD, PictureKind.VALID_UNTIL})
 """Of a role that is new or gone these say nothing more."""
+PARTS = frozenset({PictureKind.COLUMNS, PictureKind.RELATION, PictureKind.INDEX, PictureKind.CONSTRAINT})
+"""Nor these of a table that is."""
+HBA_ORDER = "order of its lines"
+"""Told where no line is new, changed or gone: the first line that fits decides."""
 
 
 def differences(before: Collection[PictureItem], after: Collection[PictureItem]) -> Sequence[PictureDifference]:
-    """What differs, in the order of kinds; what is in a database that is new or gone is told with it alone."""
+    """What differs, in the order of kinds; what is in a database that is new or gone is told with it alone. What could
+    not be read is no less told when it could not be read before either."""
     old, new = _by_key(before), _by_key(after)
     found = [
-        PictureDifference(kind, database, thing, "gone" if key not in new else "new" if key not in old else "changed")
+        PictureDifference(kind, database, thing, _change(old.get(key), new.get(key)))
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
         for kind, database, thing in (key,)
+        if old.get(key) != new.get(key) or (kind is PictureKind.UNREAD and not new[key])
     ]
-    whole = {(each.kind, each.thing) for each in found if each.change != "changed"}
+    whole = {(each.kind, each.thing) for each in found if each.change in (NEW, GONE)}
     unread = {each.database for each in found if each.kind is PictureKind.UNREAD}
+    lines = {each.thing for each in found if each.kind is PictureKind.HBA} - {HBA_ORDER}
     return [
         each
         for each in found
         if not (each.kind in FOLLOWS and (PictureKind.ROLE, each.thing) in whole)
+        and not (each.kind in PARTS and (PictureKind.OWNERSHIP, each.thing.rpartition(" on ")[2]) in whole)
+        and not (each.kind is PictureKind.HBA and each.thing == HBA_ORDER and lines)
         and (PictureKind.DATABASE, each.database) not in whole
         and (each.database not in unread or each.kind is PictureKind.UNREAD)
     ]
+
+
+def _change(old: str | None, new: str | None) -> str:
+    if old == new:
+        return NOT_COMPARED
+    return NEW if old is None else GONE if new is None else CHANGED
 
 
 def _by_key(items: Collection[PictureItem]) -> Mapping[tuple[PictureKind, str, str], str]:

@@ -44,6 +44,8 @@ HOST_WAYS_OUT = {
     EndObstacle.RESIDUE: "There, as root: undo it, or say that it is right: recovery-access accept UID ID",
     EndObstacle.ROLE: "There, as root: recovery-access finish UID; it says what is against it",
 }
+LONGEST_WINDOW = 65.0
+"""Seconds after which no login is open any more that was kept open for a while, with what clocks may differ."""
 RESIDUE_WAYS_OUT = {
     ResidueKind.PREPARED: "rollback prepared 'GID' or commit prepared 'GID' there, by its owner or a superuser",
     ResidueKind.CLOSED_DATABASE: "allow connections to it, or drop it",
@@ -60,6 +62,7 @@ class GrantEnd:
         self._target, self._oid, self._role, self._deadline, self._system = target, oid, role, deadline, system
         self._ways = HOST_WAYS_OUT if target.takes is GrantCredential.PUBLIC_KEY else WAYS_OUT
         self._before: AccessSeen | None = None
+        self._gone: tuple[int, float] | None = None
         self.residue: list[Residue] = []
         """Everything that was found to be left, also what has been resolved since."""
 
@@ -172,13 +175,13 @@ class GrantEnd:
             return self._not(
                 EndObstacle.SESSIONS, f"still open: {where}{f' ({failed})' if failed else ''}", len(sessions)
             )
-        if kept := {
-            name: each.servers[self._role] for name, each in seen.poolers.items() if self._role in each.servers
-        }:
-            told = ", ".join(f"pooler {name} keeps {counted(many, 'session')} for it" for name, many in kept.items())
-            return self._not(EndObstacle.POOLED, told, sum(kept.values()))
+        if pooled := self._pooled(seen):
+            return pooled
         if behind := [node for node, oids in seen.admitting.items() if self._oid in oids]:
             return self._not(EndObstacle.BEHIND, f"role {self._role} can still log in at {', '.join(behind)}", 0)
+        if deaf := self._not_heard(seen):
+            told = f"{', '.join(deaf)} has not heard of the end yet, and may have to open the login first"
+            return self._not(EndObstacle.BEHIND, told, 0)
         doors = [each for each in seen.doors.get(self._oid, ()) if each.accepted is None]
         if unread := [*seen.unread.values(), *(f"whether {each.name} is let in: {each.told}" for each in doors)]:
             return self._not(EndObstacle.UNREAD, "; ".join(unread))
@@ -186,6 +189,35 @@ class GrantEnd:
             where = ", ".join(f"{node} process {pid}" for node, pids in stays.items() for pid in pids)
             return self._not(EndObstacle.STARTING, f"not yet known whose: {where}", 0)
         return None
+
+    def _pooled(self, seen: AccessSeen) -> NotEnded | None:
+        """What poolers keep of it: sessions at servers, or clients that go on as another user."""
+        if kept := {
+            name: each.servers[self._role] for name, each in seen.poolers.items() if self._role in each.servers
+        }:
+            told = ", ".join(f"pooler {name} keeps {counted(many, 'session')} for it" for name, many in kept.items())
+            return self._not(EndObstacle.POOLED, told, sum(kept.values()))
+        for name, pooler in seen.poolers.items():
+            if entries := pooler.disguised.get(self._role):
+                told = f"pooler {name} has clients of it, which go on as another user: {', '.join(entries)}"
+                way_out = (
+                    f"At the pooler's console: kill {entries[0]}; resume {entries[0]}; take user= out of it, or of *"
+                )
+                return NotEnded(EndObstacle.POOLED, told, way_out, pooler.clients.get(self._role))
+        return None
+
+    def _not_heard(self, seen: AccessSeen) -> list[str]:
+        """Nodes that have not replayed what the primary had written when its role was first read to be gone: what such
+        a node knows of the role, also nothing, may be from before its login was opened. After the login window of that
+        time it bars everybody anyway."""
+        if seen.role(self._oid) is not None:
+            self._gone = None
+            return []
+        if self._gone is None:
+            self._gone = seen.wal.get(seen.primary, 0), seen.clock
+            return []
+        wal, clock = self._gone
+        return [] if seen.clock > clock + LONGEST_WINDOW else [node for node, at in seen.wal.items() if at < wal]
 
     def _let_in(self, seen: AccessSeen, told: str) -> str:
         """By what it could still log in, empty when by nothing that is known."""

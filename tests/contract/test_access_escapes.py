@@ -149,3 +149,15 @@ async def test_access_trap_22_the_proof_says_what_the_log_has_and_no_secret_is_i
         assert grant.secret not in log
     pair.psql(pair.primary, "alter system reset log_statement")
     pair.psql(pair.primary, "select pg_reload_conf()")
+
+
+async def test_accounts_are_told_that_become_powerful_by_others(pair: Pair) -> None:
+    pair.psql(pair.primary, "create role \"Ünï \"\"x\" login; create role far2 superuser nologin; "
+              "create role between nologin; "
+              "grant far2 to between; grant between to \"Ünï \"\"x\"; create role plain login")  # fmt: skip
+    async with target_of(pair) as target:
+        roles = {each.role: each for each in (await target.seen([], deadline=4)).roles}
+        assert roles['Ünï "x'].superuser
+        assert roles['Ünï "x'].rights == "between, far2"
+        assert "plain" not in roles
+    pair.psql(pair.primary, 'drop role "Ünï ""x", between, far2, plain')

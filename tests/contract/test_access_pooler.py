@@ -166,3 +166,29 @@ async def test_the_console_is_asked_with_each_kind_of_password_and_a_wrong_one_i
         wrong = PgBouncer("front", "127.0.0.1", pooler.port, "boss", Secret("another"))
         with pytest.raises(ReadFailure, match="pooler front"):
             await wrong.seen(deadline=4)
+
+
+async def test_a_client_that_goes_on_as_another_user_through_a_wildcard_holds_the_proof_up(pair: Pair) -> None:
+    """PgBouncer does not tell of `*` before somebody uses it, so it was not seen when the access was given."""
+    file = pair.place / "a" / "pg_hba.conf"
+    had = file.read_text()
+    file.write_text(f"host other recovery 127.0.0.1/32 trust\n{had}")
+    pair.psql(pair.primary, "select pg_reload_conf()")
+    pair.psql(pair.primary, LOOKUP.partition(";")[2], "other")
+    with running_pooler(pair, "transaction", f"\n* = host=127.0.0.1 port={pair.primary} user=recovery") as pooler:
+        async with behind(pair, pooler.adapter) as target:
+            assert (await target.seen([], deadline=4)).poolers["front"].forced == {}
+            grant = await granted(pair, target, "w1")
+            client = await asyncpg.connect(
+                host="127.0.0.1", port=pooler.port, user=grant.role, password=grant.secret, database="other", timeout=9,
+                ssl=False, statement_cache_size=0,
+            )  # fmt: skip
+            assert await client.fetchval("select current_user") == "recovery"
+            found = await grant.end(tries=2)
+            assert isinstance(found, NotEnded)
+            assert (found.obstacle, "kill other; resume other" in found.way_out) == (EndObstacle.POOLED, True)
+            assert await client.fetchval("select 1") == 1, "it goes on, which is why it is no end"
+            await client.close()
+            assert isinstance(await grant.end(), EndProof)
+    file.write_text(had)
+    pair.psql(pair.primary, "select pg_reload_conf()")

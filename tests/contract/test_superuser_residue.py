@@ -33,7 +33,12 @@ create function checked() returns trigger language plpgsql as 'begin return new;
 create trigger kept before insert on accounts for each row execute function checked();
 create schema app; create materialized view summed as select 1 as n;
 create foreign data wrapper far; create server place foreign data wrapper far;
-create publication told for table accounts
+create publication told for table accounts;
+create function truth(int) returns bool immutable language sql as 'select true';
+create aggregate summing(int) (sfunc = int4pl, stype = int, initcond = '0'); create domain amount as int;
+create table spare (n int, m int, constraint positive check (n > 0)); create index quick on spare (n);
+create foreign table there (n int) server place options (a 'b'); create sequence counting;
+create type mood as enum ('glad'); create type pair as (a int); create text search configuration words (copy = simple)
 """
 LEFT: list[tuple[PictureKind, str, str]] = [
     (K.ROLE, "back door", "create role backdoor login superuser password 'mine'"),
@@ -102,13 +107,14 @@ LEFT: list[tuple[PictureKind, str, str]] = [
     (K.RULE, "rule", "create rule also as on insert to accounts do also notify evil"),
     (K.VIEW, "view", "create or replace view shown as select n + 1 as n from accounts"),
     (K.CAST, "cast", "create cast (text as xid) with inout"),
-    (K.OPERATOR, "operator", "create operator public.= (leftarg = int4, rightarg = int4, function = int4ne)"),
-    (K.EXPRESSION, "default", "alter table accounts alter n set default pg_backend_pid()"),
-    (K.EXPRESSION, "check", "alter table held add check (n > 0)"),
-    (K.EXPRESSION, "index", "create index on held ((n + 1))"),
-    (K.SYSTEM_FUNCTION, "system view", "set allow_system_table_mods = on ;; create or replace view "
+    (K.OPERATOR, "operator of numbers",
+     "create operator public.= (leftarg = int4, rightarg = int4, function = int4ne)"),
+    (K.COLUMNS, "default", "alter table accounts alter n set default pg_backend_pid()"),
+    (K.CONSTRAINT, "check", "alter table spare add check (n > 1)"),
+    (K.INDEX, "index", "create index on spare ((n + 1))"),
+    (K.SYSTEM_CATALOGUE, "system view of groups", "set allow_system_table_mods = on ;; create or replace view "
      "pg_catalog.pg_group as select rolname as groname, oid as grosysid, array[]::oid[] as grolist from pg_authid"),
-    (K.SYSTEM_FUNCTION, "system operator", "set allow_system_table_mods = on ;; "
+    (K.SYSTEM_CATALOGUE, "system operator of others", "set allow_system_table_mods = on ;; "
      "update pg_operator set oprrest = 0 where oprname = '?#'"),
     (K.LARGE_OBJECT, "large object", "select lo_create(4711)"),
     (K.JOB, "scheduled job", "create schema cron; create table cron.job (jobid bigint, schedule text, command text) ;; "
@@ -116,10 +122,63 @@ LEFT: list[tuple[PictureKind, str, str]] = [
     (K.WORKER, "background worker", "create subscription works connection 'host={place} port={port} user=postgres "
      "dbname=other' publication p with (create_slot = false, slot_name = 'works') ;; "
      "alter subscription works owner to postgres ;; {until_it_works}"),
+    (K.HBA, "order of pg_hba", "copy (select 1) to program 'tac pg_hba.conf > turned && cat turned > pg_hba.conf'"),
+    (K.PASSWORD, "password of one with a mark's words", "comment on role victim is 'recovery grant {}' ;; "
+     "alter role victim password 'mine'"),
+    (K.SYSTEM_CATALOGUE, "system view", "set allow_system_table_mods = on ;; "
+     "create or replace view pg_catalog.pg_group "
+     "as select rolname as groname, oid as grosysid, array(select member from pg_auth_members) as grolist "
+     "from pg_authid where rolname <> 'evil'"),
+    (K.SYSTEM_CATALOGUE, "system operator", "set allow_system_table_mods = on ;; "
+     "update pg_operator set oprrest = 'neqsel'::regproc where oid = 96"),
+    (K.SYSTEM_CATALOGUE, "system language", "set allow_system_table_mods = on ;; "
+     "update pg_language set lanvalidator = 0 where lanname = 'internal'"),
+    (K.SYSTEM_CATALOGUE, "information schema", "create or replace view "
+     "information_schema.information_schema_catalog_name as select 'x'::information_schema.sql_identifier "
+     "as catalog_name"),
+    (K.TABLE_RIGHT, "right at what is toasted", "do $$ begin execute format('grant select on %s to victim', (select "
+     "reltoastrelid::regclass from pg_class where oid = 'pg_statistic'::regclass)); end $$"),
+    (K.FUNCTION, "leakproof", "alter function plain() leakproof"),
+    (K.FUNCTION, "aggregate",
+     "create or replace aggregate summing(int) (sfunc = int4mul, stype = int, initcond = '1')"),
+    (K.COLUMNS, "default that is computed", "alter table accounts alter secret set default plain()::text"),
+    (K.COLUMNS, "column that is gone", "alter table spare drop column m"),
+    (K.CONSTRAINT, "constraint that is gone", "alter table spare drop constraint positive"),
+    (K.CONSTRAINT, "constraint that calls", "alter table accounts add constraint asks check (truth(n))"),
+    (K.CONSTRAINT, "check of a domain", "alter domain amount add constraint asks check (truth(value))"),
+    (K.INDEX, "index that computes", "create index on accounts (truth(n))"),
+    (K.INDEX, "index that is gone", "drop index quick"),
+    (K.RELATION, "options of a view", "alter view shown set (security_invoker = on)"),
+    (K.RELATION, "options of a foreign table", "alter foreign table there options (set a 'evil')"),
+    (K.RELATION, "replica identity", "alter table spare replica identity full"),
+    (K.RELATION, "bounds of a sequence", "alter sequence counting maxvalue 10 cycle"),
+    (K.PUBLICATION, "schema in a publication", "alter publication told add tables in schema app"),
+    (K.TYPE, "domain", "create domain another as int default plain()"),
+    (K.TYPE, "value of an enum", "alter type mood add value 'sad'"),
+    (K.TYPE, "part of a type", "alter type pair add attribute b int"),
+    (K.OPERATOR, "operator", "create function alike(int, text) returns bool language sql as 'select true' ;; "
+     "create operator public.= (leftarg = int, rightarg = text, function = alike)"),
+    (K.OPERATOR, "operator class", "create operator class mine for type int4 using hash as operator 1 ="),
+    (K.ACCESS_METHOD, "access method", "create access method mine type table handler heap_tableam_handler"),
+    (K.TEXT_SEARCH, "dictionary", "create text search dictionary mine (template = simple)"),
+    (K.TEXT_SEARCH, "mapping", "alter text search configuration words drop mapping for email"),
+    (K.OTHER_OBJECT, "conversion", "create default conversion mine for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8"),
+    (K.OTHER_OBJECT, "transform", "create transform for int language sql "
+     "(from sql with function prsd_lextype(internal))"),
+    (K.TRIGGER, "when a trigger fires", "drop trigger kept on accounts ;; "
+     "create trigger kept before insert on accounts "
+     "for each row when (new.n > 5) execute function checked()"),
+    (K.ROLE, "number of a former grant", "set allow_system_table_mods = on ;; "
+     "create role evil login password 'mine' ;; "
+     "comment on role evil is 'recovery grant {}' ;; update pg_authid set oid = 4242424 where rolname = 'evil'"),
+    (K.UNREAD, "opened for a while", "alter database closed allow_connections true ;; "
+     "in closed: create function back() "
+     "returns int security definer language sql as 'select 1' ;; alter database closed allow_connections false"),
     (K.UNREAD, "database that refuses connections", "alter database other allow_connections false"),
 ]  # fmt: skip
 
 
+IN_CLOSED = "in closed: "
 WORKS = """do $$ begin for n in 1..100 loop
     perform pg_stat_clear_snapshot();
     exit when exists (select from pg_stat_activity where backend_type ~ '^logical replication (apply )?worker');
@@ -137,7 +196,9 @@ def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[Pair]:
         pair.psql(pair.primary, "alter system set wal_level = 'logical'")
         pair.control("a", "-m", "fast", "stop")
         pair.start("a", pair.primary)
-        pair.psql(pair.primary, "create database other")
+        for database in ("other", "closed"):
+            pair.psql(pair.primary, f"create database {database}")
+        pair.psql(pair.primary, "alter database closed allow_connections false")
         sql = prepare_sql(int(request.param), act="ops", read="recovery", longest=600, superuser=True)
         for database in ("postgres", "other", "template1"):
             pair.psql(pair.primary, sql, database)
@@ -198,6 +259,31 @@ async def test_of_a_quiet_server_and_of_other_grants_nothing_is_told(server: Pai
     assert differences(before, await target.picture([oid], deadline=9)) == []
 
 
+async def test_many_things_of_one_kind_are_compared_as_a_whole(server: Pair, target: PostgresAccess) -> None:
+    many = "do $$ begin for n in 1..20001 loop perform lo_create(100000 + n); end loop; end $$"
+    server.psql(server.primary, "alter system set max_locks_per_transaction = 1000", "other")
+    server.control("a", "-m", "fast", "stop")
+    server.start("a", server.primary)
+    server.psql(server.primary, many, "other")
+    before = await target.picture([], deadline=20)
+    assert differences(before, await target.picture([], deadline=20)) == []
+    server.psql(server.primary, "alter large object 100007 owner to victim", "other")
+    (found,) = differences(before, await target.picture([], deadline=20))
+    assert found.told == "too-many in other: more than 20000 of large-object (changed)"
+    server.psql(
+        server.primary, "do $$ begin for n in 1..20001 loop perform lo_unlink(100000 + n); end loop; end $$", "other"
+    )
+
+
+async def test_a_database_that_is_not_prepared_is_told_each_time(server: Pair, target: PostgresAccess) -> None:
+    server.psql(server.primary, "create database bare template template0")
+    before = await target.picture([], deadline=9)
+    (found,) = differences(before, await target.picture([], deadline=9))
+    assert "unread in bare: a is not prepared for grants" in found.told
+    assert "recovery db prepare" in found.way_out
+    server.psql(server.primary, "drop database bare")
+
+
 async def test_no_secret_is_in_a_picture(server: Pair, target: PostgresAccess) -> None:
     server.psql(server.primary, "alter system set primary_conninfo = 'password=canary-7'")
     server.psql(server.primary, "alter role other set work_mem = '7777kB'")
@@ -224,7 +310,7 @@ async def test_the_account_that_acts_gains_nothing_by_the_tier(server: Pair, tar
 
 async def test_its_end_takes_the_power_from_an_open_session(server: Pair, target: PostgresAccess) -> None:
     async with superuser(server, target, "power") as (oid, session):
-        await session.execute("set role recovery_super")
+        await session.execute("set lock_timeout = 5000; set role recovery_super")
         assert await session.fetchval("select rolsuper from pg_authid where rolname = current_user")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):  # that is for those who logged in as superusers
             await session.execute("set session authorization postgres")
@@ -275,19 +361,22 @@ async def test_what_a_superuser_leaves_is_found_with_its_way_out(
     server: Pair, target: PostgresAccess, kind: PictureKind, name: str, statements: str
 ) -> None:
     """Last of all: what is left stays there."""
-    before = await target.picture([], deadline=9)
+    before = await target.picture([4242424], deadline=9)
     session = await asyncpg.connect(
         host="127.0.0.1", port=server.primary, user="holder", password="x", database="postgres"
     )
-    await session.execute("set role recovery_super")
+    await session.execute("set lock_timeout = 5000; set role recovery_super")
     told = {"place": server.place, "port": server.primary, "until_it_works": WORKS}
     for statement in statements.split(" ;; "):
-        await session.execute(statement.format(**told) if kind is K.WORKER else statement)
+        if statement.startswith(IN_CLOSED):
+            server.psql(server.primary, statement.removeprefix(IN_CLOSED), "closed")
+        else:
+            await session.execute(statement.format(**told) if kind is K.WORKER else statement)
     session.terminate()
-    after = await target.picture([], deadline=9)
+    after = await target.picture([4242424], deadline=9)
     found = differences(before, after)
     assert kind in {each.kind for each in found}, found
-    assert len({each.kind for each in found}) <= 5, "one thing is not told as many"
+    assert len({each.kind for each in found}) <= 6, "one thing is not told as many"
     assert all(WAYS_OUT[each.kind] and each.thing for each in found)
     assert [PictureItem.of(each.line) for each in after] == list(after)
     if kind is PictureKind.UNREAD:

@@ -28,6 +28,7 @@ BUNDLES = {
     "uptime": {"command": ["/usr/bin/uptime"]},
     "watched": {"record": ["script"], "shell": "/bin/bash"},
     "everything": {"groups": ["sudo"], "shell": "/bin/bash"},
+    "games": {"groups": ["games"], "shell": "/bin/bash"},
 }
 UIDS = (61_000, 61_999)
 OWN = ("/run", "/tmp", "/var/tmp", "/dev/shm", "/home", "/root", "/usr/local", "/opt", "/srv", "/var/lib/systemd",
@@ -43,6 +44,8 @@ cp {folder}/host_key /etc/ssh/key
 chmod 0600 /etc/ssh/key
 cp {folder}/client_key.pub /etc/ssh/console_keys
 cp {folder}/prepare.sh /etc/prepare.sh
+mkdir /etc/ssh/sshd_config.d
+cp {folder}/site.conf /etc/ssh/sshd_config.d/00-site.conf
 {mounts}
 mkdir -p /run/sshd /var/lib/recovery-access /var/spool/cron/crontabs /var/spool/cron/atjobs /var/lib/systemd/linger
 mount -t tmpfs none /var/lib/recovery-access
@@ -122,8 +125,9 @@ class HostSite:
 
 
 @contextmanager
-def host_site(folder: Path, name: str = "web1") -> Iterator[HostSite]:
-    """A prepared host while the context lasts, in an empty folder."""
+def host_site(folder: Path, name: str = "web1", site_config: str = "") -> Iterator[HostSite]:
+    """A prepared host while the context lasts, in an empty folder. `site_config`: what its sshd is told besides."""
+    (folder / "site.conf").write_text(f"{site_config}\n")
     port = free_port()
     for key in ("host_key", "client_key", "ca"):
         _key(folder / key)

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from adapters.access.on_host.seeing import NAME, RAISED
 from adapters.access.on_host.store import (
     HOME,
     LOG,
+    PATH,
     HostRefusal,
     Mark,
     find,
@@ -30,6 +32,7 @@ from adapters.access.on_host.store import (
     save,
     settings,
 )
+from adapters.access.on_host.watched import snapshot
 from state.host.regular import bounded
 
 GRANT = re.compile(r"G-[A-Z2-9]{6}")
@@ -89,9 +92,20 @@ def _made(
     if rights.get("record"):
         (LOG / grant).mkdir(mode=0o700, exist_ok=True)
         os.chown(LOG / grant, uid, uid)
-    mark["before"] = leftovers.snapshot()
+    mark["elevated"] = mark["elevated"] or (not rights.get("command") and may_sudo(role))
+    mark["before"] = snapshot()
     save(mark)
     return {"uid": uid, "ends": mark["ends"]}
+
+
+def may_sudo(role: str) -> bool:
+    """Whether sudo lets it run anything: through whichever group or line of this host."""
+    if shutil.which("sudo", path=PATH) is None:
+        return False
+    try:
+        return "is not allowed to run sudo" not in run(["sudo", "-n", "-l", "-U", role])
+    except HostRefusal:
+        return True
 
 
 def open_(words: Sequence[str]) -> dict[str, Any]:

@@ -5,9 +5,7 @@ What is told is a difference to what was there when the grant was made. Somebody
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pwd
 import re
 import shutil
 import stat
@@ -16,66 +14,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.access.on_host.store import HOME, MOST, HostRefusal, Mark, account, run
-from state.host.regular import bounded
+from adapters.access.on_host.store import HOME, HostRefusal, Mark, account, run
+from adapters.access.on_host.watched import short, snapshot
 
 CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron/tabs", "/var/spool/cron")
 AT_JOBS = ("/var/spool/cron/atjobs", "/var/spool/at", "/var/spool/atjobs")
 LINGER = Path("/var/lib/systemd/linger")
 UNITS = ("/run/user/{uid}/systemd", "{home}/.config/systemd/user")
-KEYS = (".ssh/authorized_keys", ".ssh/authorized_keys2")
-WATCHED = (
-    "/etc/sudoers", "/etc/sudoers.d/*", "/etc/doas.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*",
-    "/etc/ssh/authorized_keys/*", "/etc/ld.so.preload", "/etc/crontab", "/etc/cron.d/*", "/etc/cron.hourly/*",
-    "/etc/cron.daily/*", "/etc/pam.d/*", "/etc/profile", "/etc/profile.d/*", "/etc/systemd/system/*",
-    "/etc/recovery-access.json", "/usr/local/libexec/recovery-access", "/root/.ssh/*", "/root/.profile",
-    "/root/.bashrc",
-)  # fmt: skip
 SEARCHED = tuple(
     f"/{each}" for each in ("tmp", "var/tmp", "dev/shm", "home", "usr/local", "opt", "srv", "root", "var/spool")
 )
 MOST_FILES, MOST_SECONDS = 400_000, 5.0
 SHOWN = 20
+OF_ACCOUNTS = ("account", "password", "group", "ids")
+TITLES = {"account": "account ", "password": "password of ", "group": "group ", "ids": "further ids of ", "job": "job "}
 Told = dict[str, str]
 """`kind`, `thing`, and `id`, by which a person accepts it; `holds` where it is against the end."""
-
-
-def snapshot() -> dict[str, str]:
-    """What is compared later: the host's own files that give power, keys of all accounts, and accounts, by hash."""
-    found: dict[str, str] = {}
-    for pattern in WATCHED:
-        for path in sorted(Path("/").glob(pattern[1:])):
-            if not path.is_dir():
-                found[f"file {path}"] = _hash(path)
-    for each in pwd.getpwall():
-        if not each.pw_name.startswith("bg_"):
-            found[f"account {each.pw_name}"] = f"{each.pw_uid}:{each.pw_gid}:{each.pw_dir}:{each.pw_shell}"
-        if each.pw_dir.startswith(str(HOME)):
-            continue
-        for name in KEYS:
-            path = Path(each.pw_dir) / name
-            for number, line in enumerate(_lines(path)):
-                found[f"key {path} {_short(line)}"] = str(number)
-    return found
-
-
-def _hash(path: Path) -> str:
-    try:
-        return hashlib.sha256(bounded(path, MOST)).hexdigest()
-    except OSError as error:
-        return f"not read ({error.strerror})"
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = bounded(path, MOST).decode("utf-8", "replace")
-    except OSError:
-        return []
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-
-
-def _short(line: str) -> str:
-    return hashlib.sha256(line.encode()).hexdigest()[:12]
 
 
 def put_aside(mark: Mark) -> None:
@@ -119,7 +73,7 @@ def left(mark: Mark) -> list[Told]:
     """Everything that is there of it now, and what was put aside."""
     found = [{"kind": each["kind"], "thing": each["thing"], "id": ""} for each in mark.get("aside", [])]
     timed = _timed(int(mark["uid"]), str(mark["role"]))
-    found += [{"kind": kind, "thing": str(path), "id": _short(str(path)), "holds": "yes"} for kind, path in timed]
+    found += [{"kind": kind, "thing": str(path), "id": short(str(path)), "holds": "yes"} for kind, path in timed]
     found += [*_units(mark), *_different(mark), *_files(mark)]
     return found
 
@@ -128,22 +82,26 @@ def _different(mark: Mark) -> Iterator[Told]:
     """What is not as it was. Against the end where the grant could have made it."""
     before, now = dict(mark["before"]), snapshot()
     accepted = set(mark.get("accepted", []))
+    whole = [name for name in before.keys() ^ now.keys() if name.startswith("account ")]
+    same = {name.partition(" ")[2] for name in whole}
+    homes = tuple(f"{({**before, **now})[name].split(':')[2]}/." for name in whole)
     for name in sorted({*before, *now}):
-        if name.startswith("key "):
-            if name in before or name not in now:
-                continue
-            _, path, line = name.split(" ", 2)
-            kind, thing = "authorized-keys", f"a line of {path} that was not there before, sha256 {line}"
-            theirs = _owner(Path(path)) == int(mark["uid"])
-        elif before.get(name) == now.get(name):
+        what, _, rest = name.partition(" ")
+        if (what in ("password", "group", "ids") and rest.partition(" ")[0] in same) or (
+            what == "file" and rest.startswith(homes)
+        ):
+            continue  # of an account that is new or gone this says nothing more
+        if (name in before or name not in now) if what in ("key", "job") else before.get(name) == now.get(name):
             continue
+        how = "is new" if name not in before else "is gone" if name not in now else "is another one"
+        if what == "key":
+            path, _, line = rest.rpartition(" ")
+            kind, thing = "authorized-keys", f"a line of {path} that was not there before, sha256 {line}"
         else:
-            what, _, rest = name.partition(" ")
-            kind = "accounts" if what == "account" else "host-file"
-            how = "is new" if name not in before else "is gone" if name not in now else "is another one"
-            thing = f"{'account ' if what == 'account' else ''}{rest} {how}"
-            theirs = what == "file" and _owner(Path(rest)) == int(mark["uid"])
-        number = _short(f"{name} {now.get(name, '')}")
+            kind, path = ("accounts" if what in OF_ACCOUNTS else "host-file"), rest
+            thing = f"what is in {rest} {how}" if what == "folder" else f"{TITLES.get(what, '')}{rest} {how}"
+        theirs = what in ("file", "key", "job") and _owner(Path(path)) == int(mark["uid"])
+        number = short(f"{name} {now.get(name, '')}")
         holds = (mark["elevated"] or theirs) and number not in accepted
         yield {"kind": kind, "thing": thing, "id": number, **({"holds": "yes"} if holds else {})}
 
@@ -156,10 +114,18 @@ def _owner(path: Path) -> int:
 
 
 def _files(mark: Mark) -> list[Told]:
-    """Its files, those that run with its rights apart."""
-    owned = _owned(int(mark["uid"]), str(account_home(mark)))
-    plain = [path for path, risen in owned if not risen]
-    found = [{"kind": "setuid", "thing": str(path), "id": _short(str(path))} for path, risen in owned if risen]
+    """Its files, those that run with its rights apart, and those of others that have come to run with theirs."""
+    owned = _owned(mark)
+    plain = [path for path, its, risen in owned if its and not risen]
+    accepted = set(mark.get("accepted", []))
+    found = [
+        {"kind": "setuid", "thing": str(path), "id": short(str(path))} for path, its, risen in owned if its and risen
+    ]
+    for path, its, _ in owned:
+        if not its:
+            holds = {"holds": "yes"} if mark["elevated"] and short(str(path)) not in accepted else {}
+            thing = f"{path} of another owner has got the rights of its owner or group"
+            found.append({"kind": "setuid", "thing": thing, "id": short(str(path)), **holds})
     found += [{"kind": "owned", "thing": str(path), "id": ""} for path in plain[:SHOWN]]
     if len(plain) > SHOWN:
         found.append({"kind": "owned", "thing": f"and {len(plain) - SHOWN} more files", "id": ""})
@@ -171,9 +137,11 @@ def account_home(mark: Mark) -> Path:
     return HOME / "homes" / str(mark["role"])
 
 
-def _owned(uid: int, home: str) -> list[tuple[Path, bool]]:
-    """Files of a uid in the folders where people can write; whether each runs with the rights of its owner."""
-    found: list[tuple[Path, bool]] = []
+def _owned(mark: Mark) -> list[tuple[Path, bool, bool]]:
+    """Files in the folders where people can write: whether each is its own, and runs with the rights of its owner. Of
+    others' files only those that were changed to that since the grant was made; nobody can set that time."""
+    found: list[tuple[Path, bool, bool]] = []
+    uid, home = int(mark["uid"]), str(account_home(mark))
     end, seen = time.monotonic() + MOST_SECONDS, 0
     for top in SEARCHED:
         for folder, folders, files in os.walk(top):
@@ -185,10 +153,12 @@ def _owned(uid: int, home: str) -> list[tuple[Path, bool]]:
                 except OSError:
                     continue
                 plain = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
-                if about.st_uid == uid and plain and not str(path).startswith(f"{home}/"):
-                    found.append((path, stat.S_ISREG(about.st_mode) and bool(about.st_mode & 0o6000)))
+                risen = stat.S_ISREG(about.st_mode) and bool(about.st_mode & 0o6000)
+                its = about.st_uid == uid and plain and not str(path).startswith(f"{home}/")
+                if its or (risen and about.st_uid != uid and about.st_ctime >= float(mark["made"])):
+                    found.append((path, its, risen))
             if seen > MOST_FILES or time.monotonic() > end:
-                return [*found, (Path(f"(not searched: what follows {folder})"), False)]
+                return [*found, (Path(f"(not searched: what follows {folder})"), True, False)]
     return found
 
 
@@ -199,7 +169,9 @@ def hand_over(mark: Mark) -> list[str]:
     believes files of root.
     """
     failed: list[str] = []
-    for path, risen in _owned(int(mark["uid"]), str(account_home(mark))):
+    for path, its, risen in _owned(mark):
+        if not its:
+            continue
         try:
             if risen:
                 _lower(path, int(mark["uid"]))

@@ -26,7 +26,7 @@ SETTINGS = Path("/etc/recovery-access.json")
 HOME = Path("/var/lib/recovery-access")
 RUN = Path("/run/recovery-access")
 LOG = Path("/var/log/recovery-access")
-MOST = 1 << 20
+MOST = 1 << 23
 KEPT = 7 * 86_400.0
 """Seconds for which is known what a grant was that is over."""
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
