@@ -87,8 +87,10 @@ def host_answer(name: str, body: bytes) -> Mapping[str, Any]:
     try:
         told = read_json(body)
     except ValueError as error:
-        why = "recovery-access answered with something else than JSON"
-        raise ReadFailure(Trouble.ERROR, f"{name}: {why}: recovery host prepare {name}") from error
+        first = clean(body[:200].decode("utf-8", "replace").strip().partition("\n")[0], 60)
+        why = f"recovery-access answered with something else than JSON: {first or 'nothing'}"
+        way = f"let its account print nothing at a login (.bashrc, sshrc), else recovery host prepare {name}"
+        raise ReadFailure(Trouble.ERROR, f"{name}: {why}; {way}") from error
     if not isinstance(told, dict):
         raise ReadFailure(Trouble.ERROR, f"{name}: recovery-access did not answer with an object")
     return told

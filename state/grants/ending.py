@@ -25,7 +25,7 @@ from state.ports.access import CanGrant
 from state.units import counted
 
 WAYS_OUT = {
-    EndObstacle.UNREAD: "Bring the node back or fence it: sessions there may be open",
+    EndObstacle.UNREAD: "Bring the node back, free a connection there, or fence it: sessions may be open",
     EndObstacle.ELSEWHERE: "Put the addresses where it was given back into the estate, then recovery engine reload",
     EndObstacle.LOGIN: "Run recovery db prepare again, or: alter role ROLE nologin",
     EndObstacle.SESSIONS: "Fence the node, or end the process on its host: kill -TERM PID",
