@@ -18,5 +18,5 @@ def test_a_login_that_prints_is_told_with_what_it_printed(said: bytes) -> None:
 
 
 def test_a_host_that_says_nothing_is_told_to_be_prepared() -> None:
-    with pytest.raises(ReadFailure, match="JSON: nothing; .* recovery host prepare web1"):
+    with pytest.raises(ReadFailure, match=r"JSON: nothing; .* recovery host prepare web1"):
         host_answer("web1", b"")
