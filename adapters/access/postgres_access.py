@@ -31,6 +31,10 @@ from state.units import time_limit
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CONNECT = 3.0
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+GOT = """
+select coalesce((case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+  else pg_current_wal_flush_lsn() end - '0/0')::int8, 0)
+"""
 SEEN = """
 select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::float8 as clock,
   recovery_access.version() as version, recovery_access.unable() as unable,
@@ -123,10 +127,20 @@ class PostgresAccess:
         secret = new_secret()
         async with self._at_primary(deadline) as session:
             await session.fetchval("select recovery_access.rehearse($1, $2)", oid, verifier(secret))
+            wal = await session.fetchval(GOT)
         told = await asyncio.gather(
-            *(against_password(node, self._acting, role, secret, deadline) for node in self._cluster.servers)
+            *(self._against(node, role, secret, wal, deadline) for node in self._cluster.servers)
         )
         return [each for each in told if each]
+
+    async def _against(self, node: PostgresNode, role: str, secret: str, wal: int, deadline: float) -> str:
+        """What is against a password at one node, which has heard of it once it has replayed so far."""
+
+        async def heard() -> bool:
+            async with _reading(node, self._acting, deadline) as session:
+                return int(await session.fetchval(GOT)) >= wal
+
+        return await against_password(node, self._acting, role, secret, heard, deadline)
 
     async def open_login(self, oid: int, verifier: str, *, window: float, deadline: float) -> float:
         """Open the login. Raises EffectRefused and EffectUnknown."""

@@ -47,6 +47,31 @@ async def test_a_standby_that_has_not_heard_of_the_login_holds_its_proof_up(pair
     pair.psql(pair.standby, "select pg_reload_conf()")
 
 
+async def test_a_standby_that_is_to_be_behind_forbids_no_grant(pair: Pair) -> None:
+    """It cannot take a password of which it has not heard; that its rule asks for one is tried all the same."""
+    rules = pair.place / "b" / "pg_hba.conf"
+    usual = rules.read_text()
+    pair.psql(pair.standby, "alter system set recovery_min_apply_delay = '1h'")
+    pair.psql(pair.standby, "select pg_reload_conf()")
+    async with target_of(pair) as target:
+        role = role_name("beh", "ada")
+        armed = await target.arm("beh", role, Bundle.READ_ALL, "ada", "INC-1", effect="beh", seconds=600, deadline=4)
+        assert await target.rehearse(armed.oid, role, deadline=2) == []
+        rules.write_text("host all all all trust\nlocal all all trust\nhost replication all all trust\n")
+        pair.psql(pair.standby, "select pg_reload_conf()")
+        await asyncio.sleep(0.5)
+        (against,) = await target.rehearse(armed.oid, role, deadline=2)
+        assert against.startswith("b lets this role in without a password")
+        rules.write_text(usual)
+        pair.psql(pair.standby, "alter system reset recovery_min_apply_delay")
+        pair.psql(pair.standby, "select pg_reload_conf()")
+        ending = GrantEnd(target, armed.oid, role)
+        end = time.monotonic() + 60
+        while isinstance(found := await ending.attempt(), NotEnded) and time.monotonic() < end:
+            await asyncio.sleep(0.2)
+        assert isinstance(found, EndProof)
+
+
 async def test_a_standby_that_is_to_be_far_behind_forbids_no_proof(pair: Pair) -> None:
     pair.psql(pair.standby, "alter system set recovery_min_apply_delay = '1h'")
     pair.psql(pair.standby, "select pg_reload_conf()")
