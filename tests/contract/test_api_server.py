@@ -129,9 +129,9 @@ async def test_reading_routes_take_no_other_method(desk: Desk, sockets: Sockets,
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES if route.acts}))
 async def test_acting_routes_reach_the_engine_with_the_caller(desk: Desk, sockets: Sockets, path: str) -> None:
-    body = {"do": "undo", "run": "R-1", "verb": "pause", "a": "orders/n1", "b": "orders/n2"}
+    body: dict[str, Any] = {"do": "undo", "run": "R-1", "verb": "pause", "a": "orders/n1", "b": "orders/n2"}
     if path.startswith("/v1/access/"):
-        body = {"grant": "G-AAAAAA", "verifier": "SCRAM-SHA-256$…", "reason": "it stays"}
+        body = {"grant": "G-AAAAAA", "verifier": "SCRAM-SHA-256$…", "reason": "it stays", "residue": []}
     if path == "/v1/releases":
         body = {"service": "checkout", "digest": f"sha256:{'5' * 64}", "version": "v5"}
     if path == "/v1/approvals":
