@@ -220,8 +220,9 @@ class GrantEnd:
         return [] if seen.clock > clock + LONGEST_WINDOW else [node for node, at in seen.wal.items() if at < wal]
 
     def _let_in(self, seen: AccessSeen, told: str) -> str:
-        """By what it could still log in, empty when by nothing that is known."""
-        role = seen.role(self._oid)
+        """By what it could still log in, empty when by nothing that is known; not of a role without its mark, which
+        is there, and which only a superuser can close."""
+        role = self._marked(seen)
         if role is not None and role.can_login:
             return told or f"role {self._role} can log in"
         ajar = [each.name for each in seen.doors.get(self._oid, ()) if each.accepted]

@@ -279,7 +279,7 @@ async def test_a_database_that_is_not_prepared_is_told_each_time(server: Pair, t
     server.psql(server.primary, "create database bare template template0")
     before = await target.picture([], deadline=9)
     (found,) = differences(before, await target.picture([], deadline=9))
-    assert "unread in bare: a is not prepared for grants" in found.told
+    assert "unread in bare: a (bare) is not prepared for grants" in found.told
     assert "recovery db prepare" in found.way_out
     server.psql(server.primary, "drop database bare")
 
