@@ -47,7 +47,7 @@ def test_access_to_a_database_by_keyboard(lab: LabClient, tmp_path: Path) -> Non
 def _used_until_its_end(lab: LabClient, engine: RealEngine, person: Keyboard, place: Path) -> None:
     """One minute of `read-all`; a statement that runs at the end goes with its session."""
     terminal = person.terminal
-    seen = ask_for_access(person, 1)
+    seen = ask_for_access(person, "read-all", 1)
     assert "Access read-all at orders for" in seen.first
     assert "needs 1 approval" in seen.first
     ask_for_approval(person)

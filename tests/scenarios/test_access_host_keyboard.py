@@ -62,7 +62,7 @@ def test_a_shell_on_a_host_by_keyboard() -> None:
 def _used_until_its_end(site: HostSite, engine: RealEngine, person: Keyboard, place: Path) -> None:
     """One minute of a shell; a session that is open at the end goes with it."""
     terminal = person.terminal
-    seen = ask_for_access(person, 1, downs=2)
+    seen = ask_for_access(person, "shell", 1)
     assert "Access shell at host web1 for you, 1 min" in seen.first
     assert "needs 1 approval" in seen.first
     assert "ctrl+a asks for the approval" in seen.first

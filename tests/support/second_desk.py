@@ -54,8 +54,8 @@ def second_console(engine: RealEngine, key: Path, home: Path) -> Iterator[Keyboa
         yield Keyboard(terminal)
 
 
-def ask_for_access(person: Keyboard, minutes: int, downs: int = 0) -> CardSeen:
-    """Fill in the form of the Access screen, `downs` rights after the first, and read its card."""
+def ask_for_access(person: Keyboard, bundle: str, minutes: int) -> CardSeen:
+    """Fill in the form of the Access screen, and read its card."""
     terminal = person.terminal
     terminal.wait(". stop all", 30)
     press(terminal, "6")
@@ -63,7 +63,12 @@ def ask_for_access(person: Keyboard, minutes: int, downs: int = 0) -> CardSeen:
     terminal.wait(lambda: "nothing in the estate allows it" not in person.look(), 30)
     press(terminal, "n")
     terminal.wait("Access for yourself", 10)
-    press(terminal, "\r", *["\x1b[C"] * downs, "\r", "\x15", *f"{minutes}\r", *"INC-42\r", *"the disk is full\r")
+    press(terminal, "\r")
+    for _ in range(12):
+        if f"[{bundle}]" in person.look():
+            break
+        press(terminal, "\x1b[C")
+    press(terminal, "\r", "\x15", *f"{minutes}\r", *"INC-42\r", *"the disk is full\r")
     return person.card("Access ")
 
 
