@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -126,7 +127,7 @@ async def test_what_can_be_restored_and_the_age_of_its_proof(size: tuple[int, in
             assert "can be restored to" not in st.text
             return
         await st.sees("can be restored to ✓ PASS 1970-01-01 00:00:00Z to 1970-01-01 02:00:00Z  ✗ never proven")
-        old = replace(brief, proof=Health.PASS, proven_at=1.0, proven_mono=-3 * 86_400.0)
+        old = replace(brief, proof=Health.PASS, proven_at=1.0, proven_mono=time.monotonic() - 3.1 * 86_400)
         st.front.show(
             "replication",
             replace(view, clusters={"orders": replace(view.clusters["orders"], restore=old)}),
