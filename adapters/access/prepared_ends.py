@@ -36,7 +36,7 @@ begin
   loop
     exit when recovery_access.over(role_oid);
     commit;  -- nothing is held while it sleeps
-    perform pg_catalog.pg_sleep(0.25);
+    perform pg_catalog.pg_sleep(least(0.25, greatest(0.001, recovery_access.left_of(role_oid))));
   end loop;
   began := pg_catalog.clock_timestamp();
   loop
@@ -45,6 +45,7 @@ begin
     exception when others then closed := false;  -- whoever is in its way is ended below
     end;
     commit;
+    perform recovery_access.terminate(role_oid, '{}');  -- what is known to be of it, before anything is looked for
     select coalesce(pg_catalog.array_agg(u), '{}') into starting from recovery_access.unaccounted() as u;
     perform recovery_access.terminate(role_oid,
       array(select s from pg_catalog.unnest(starting) as s where s = any (before)));

@@ -210,6 +210,13 @@ begin
   return m is null or m ->> 'state' = 'ending' or to_timestamp((m ->> 'ends')::float8) <= clock_timestamp();
 end $f$;
 
+create or replace function recovery_access.left_of(role_oid oid) returns float8
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
+declare m jsonb := recovery_access.mark(role_oid);
+begin
+  return coalesce((m ->> 'ends')::float8 - extract(epoch from clock_timestamp())::float8, 0);
+end $f$;
+
 create or replace function recovery_access.by_accomplice(session_oid oid, began timestamptz, mark jsonb)
   returns boolean language sql stable set search_path = pg_catalog, pg_temp as $f$
   select coalesce(mark ? 'closed' and session_oid = any (recovery_access.accomplices(mark))
