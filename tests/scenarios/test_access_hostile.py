@@ -146,7 +146,8 @@ def judged(holders: list[Hostile], entries: list[Recorded]) -> str:
     found = [told for each in holders for told in each.found]
     assert not found, "\n".join(found)
     assert sum(each.used for each in holders) > 20 * len(holders), "what is usable is seen to be"
-    assert all(each.used and each.refused for each in holders)
+    idle = [f"{each.role}: used {each.used}, refused {each.refused} times" for each in holders]
+    assert all(each.used and each.refused for each in holders), "\n".join(idle)
     late = sorted(max(0.0, each.last - each.ends) for each in holders)
     assert any(abs(later.at - former.at) > 200 for former, later in itertools.pairwise(entries))
     return (
