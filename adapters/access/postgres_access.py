@@ -31,10 +31,10 @@ from state.units import time_limit
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CONNECT = 3.0
 FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-GOT = """
-select coalesce((case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
-  else pg_current_wal_flush_lsn() end - '0/0')::int8, 0)
-"""
+WAL = """coalesce((case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+    else pg_current_wal_flush_lsn() end - '0/0')::int8, 0)"""
+"""How far a node has got, in bytes."""
+GOT = "select WAL".replace("WAL", WAL)
 SEEN = """
 select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::float8 as clock,
   recovery_access.version() as version, recovery_access.unable() as unable,
@@ -43,8 +43,7 @@ select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::fl
       select from pg_db_role_setting as d, unnest(d.setconfig) as c where c ~ '^log_statement='
         and (d.setrole = 0 or d.setrole = any ($1::oid[]))) then 'unknown' else g.setting end
     from pg_settings as g where g.name = 'log_statement') as logged,
-  coalesce((case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
-    else pg_current_wal_flush_lsn() end - '0/0')::int8, 0) as wal,
+  WAL as wal,
   (select coalesce(json_agg(l), '[]') from recovery_access.listed() as l)::text as roles,
   (select coalesce(json_agg(json_build_array(o.oid, to_json(s))), '[]')
     from (select unnest($1::oid[]) as oid union select role_oid from recovery_access.listed() where ours) as o
@@ -55,7 +54,7 @@ select pg_is_in_recovery() as standby, extract(epoch from clock_timestamp())::fl
   (select coalesce(json_agg(distinct substr(a.application_name, 17)::int8), '[]') from pg_stat_activity as a
     where a.application_name ~ '^recovery reaper [0-9]{1,10}$' and a.state is distinct from 'idle'
       and a.usesysid = (select r.oid from pg_roles as r where r.rolname = current_user))::text as reapers
-"""
+""".replace("WAL", WAL)
 LEFT = """
 select kind, database, thing from recovery_access.residue($1, $2) order by 1, 2, 3
 """

@@ -273,8 +273,7 @@ def accept(grant: str, reason: str, estate: str | None, as_json: bool) -> int:
         say_json({"grant": grant, "accepted": accepted.message, "left": list(row.residue)})
         return ExitCode.DONE
     say(neutral(accepted.message))
-    for each in row.residue:
-        say(neutral(f"  not as before: {each}"))
+    _tell_residue(row)
     return ExitCode.DONE
 
 
@@ -301,7 +300,11 @@ def _tell_proof(row: GrantRow, *, as_json: bool) -> None:
         say_json(named(row))
         return
     say(neutral(row.proof or f"{row.id} is {row.state.value}: {row.obstacle or 'it is not over'}"))
-    for each in row.residue:
-        say(neutral(f"  not as before: {each}"))
+    _tell_residue(row)
     for each in row.left:
         say(neutral(f"  left: {each}"))
+
+
+def _tell_residue(row: GrantRow) -> None:
+    for each in row.residue:
+        say(neutral(f"  not as before: {each}"))

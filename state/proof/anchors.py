@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import chain
 from typing import Any
 
 from state.proof.encoding import canonical
-from state.proof.sshsig import fingerprint, wrong
+from state.proof.sshsig import wrong
 from state.units import counted, utc_date
 
 QUOTES = (b'"', b'\\"', b'\\\\\\"', b'""')
@@ -202,8 +201,3 @@ class AnchorCheck:
         if strange:
             return f"{strange[0]} is of another journal of {strange[0].estate} on {strange[0].node}"
         return ""
-
-
-def of_key(anchors: Iterable[Anchor]) -> Sequence[str]:
-    """The fingerprints of the keys that signed them."""
-    return list(dict.fromkeys(chain(fingerprint(each.public) for each in anchors)))
